@@ -118,8 +118,11 @@ func DecodeConfiguration(data []byte) (Configuration, error) {
 		}
 		c.Members, data = append(c.Members, m), rest
 	}
-	if len(data) > 0 {
+	switch {
+	case len(data) > 0:
 		return Configuration{}, malformed("%d bytes after the configuration", len(data))
+	case c.Voters() == 0:
+		return Configuration{}, malformed("configuration without a voter")
 	}
 	return c, nil
 }

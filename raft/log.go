@@ -1,0 +1,118 @@
+package raft
+
+// log is a server's log in memory: the entries above a base. The base is index 0
+// at term 0 until a snapshot takes the place of a prefix (§7).
+//
+// Its slices may be handed out without copying: entries never change, and after a
+// truncation the next append moves to a new array instead of writing over
+// entries that a message in flight still holds (etcd-io/raft PR #34).
+type log struct {
+	base     Index
+	baseTerm Term
+	entries  []Entry // entries[k] has index base+1+k
+
+	// unsavedFrom is the first index that no Save has carried yet, and truncateFrom
+	// (if not 0) what the next Save must remove first.
+	unsavedFrom  Index
+	truncateFrom Index
+}
+
+func newLog(entries []Entry) log {
+	l := log{entries: entries[:len(entries):len(entries)]}
+	for k, e := range entries {
+		assert(e.Index == Index(k)+1, "restored log has a hole: %v at position %d", e, k)
+		assert(k == 0 || e.Term >= entries[k-1].Term, "restored log's terms decrease at %v", e)
+	}
+	l.unsavedFrom = l.lastIndex() + 1
+	return l
+}
+
+func (l *log) lastIndex() Index { return l.base + Index(len(l.entries)) }
+
+func (l *log) lastTerm() Term { return l.term(l.lastIndex()) }
+
+// term returns the term of the entry at i, which the log must hold, or of its
+// base. To read 0 for an unknown entry would let the consistency check pass
+// falsely (logcabin 8b8e948).
+func (l *log) term(i Index) Term {
+	if i == l.base {
+		return l.baseTerm
+	}
+	return l.entry(i).Term
+}
+
+func (l *log) entry(i Index) Entry {
+	assert(i > l.base && i <= l.lastIndex(), "index %d is not in the log (%d, %d]", i, l.base, l.lastIndex())
+	return l.entries[i-l.base-1]
+}
+
+// matches is the consistency check of §5.3: the log holds an entry at index i
+// with term t. Every log matches at index 0.
+func (l *log) matches(i Index, t Term) bool {
+	return i >= l.base && i <= l.lastIndex() && l.term(i) == t
+}
+
+// between returns the entries with from <= index <= to.
+func (l *log) between(from, to Index) []Entry {
+	if from > to {
+		return nil
+	}
+	assert(from > l.base && to <= l.lastIndex(), "[%d, %d] is not in the log (%d, %d]", from, to, l.base, l.lastIndex())
+	a, b := from-l.base-1, to-l.base
+	return l.entries[a:b:b]
+}
+
+// batch returns the entries from an index on, as many as fit into maxBytes and at
+// least one. It is a prefix without a hole: to skip an entry that is too big and
+// take the next was logcabin#160.
+func (l *log) batch(from Index, maxBytes int) []Entry {
+	rest := l.between(from, l.lastIndex())
+	for k, e := range rest {
+		maxBytes -= e.size()
+		if maxBytes < 0 && k > 0 {
+			return rest[:k:k]
+		}
+	}
+	return rest
+}
+
+func (l *log) append(entries ...Entry) {
+	for _, e := range entries {
+		assert(e.Index == l.lastIndex()+1, "append of %v after index %d", e, l.lastIndex())
+		assert(e.Term >= l.lastTerm(), "append of %v after term %d", e, l.lastTerm())
+		l.entries = append(l.entries, e)
+	}
+}
+
+// truncate removes the entry at i and all that follow it. What had been handed
+// out to be saved must be removed from the disk as well.
+func (l *log) truncate(i Index) {
+	k := i - l.base - 1
+	l.entries = l.entries[:k:k]
+	if i >= l.unsavedFrom {
+		return // no Save has carried it
+	}
+	if l.truncateFrom == 0 || i < l.truncateFrom {
+		l.truncateFrom = i
+	}
+	l.unsavedFrom = i
+}
+
+// firstIndexOf returns the first index of the run of entries of one term that
+// ends at i.
+func (l *log) firstIndexOf(t Term, i Index) Index {
+	for i > l.base+1 && l.term(i-1) == t {
+		i--
+	}
+	return i
+}
+
+// lastIndexOf returns the last index <= i whose entry has a term <= t: the only
+// place where a log that holds an entry of term t can still agree with this one.
+func (l *log) lastIndexOf(t Term, i Index) Index {
+	i = min(i, l.lastIndex())
+	for i > l.base && l.term(i) > t {
+		i--
+	}
+	return i
+}

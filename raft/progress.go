@@ -1,0 +1,77 @@
+package raft
+
+// leaderState dies with the role: "reinitialized after election" (Figure 2).
+type leaderState struct {
+	// peers holds what the leader knows of each other member. It is walked in the
+	// order of the configuration, never in the map's.
+	peers    map[NodeID]*progress
+	sessions uint64 // sessions numbered so far
+
+	heartbeatElapsed int
+	quorumElapsed    int // ticks since the last check of the quorum
+	uncommittedBytes int // size of the entries beyond commitIndex
+
+	reads readRounds
+
+	matches []Index // scratch space of advanceCommitIndex
+}
+
+// progress is the leader's view of one other server (Figure 2, thesis §10.2). While
+// probing, one message at a time looks for the place where the logs agree; after
+// that, messages are sent ahead of their answers:
+//
+//	          success
+//	probing ──────────▶ pipelining
+//	   ▲                    │
+//	   └────────────────────┘
+//	   refused, or no answer
+type progress struct {
+	nextIndex  Index // index of the next log entry to send to that server
+	matchIndex Index // index of highest log entry known to be replicated on it
+
+	// session numbers this run of replication. Whatever answers an earlier run is
+	// ignored: its refusals speak of a nextIndex that is no more, and its successes
+	// may be those of a server that was removed and added again (etcd-io/raft#349).
+	session  uint64
+	probing  bool
+	inflight int  // unanswered messages with entries, of this session
+	paused   bool // the last one failed: wait for the next heartbeat
+
+	recentlyActive bool   // answered since the last check of the quorum (thesis §6.2)
+	ackedRound     uint64 // newest read round that it acknowledged (thesis §6.4)
+	sentCommit     Index  // how far it was told to commit
+
+	// A learner catches up in rounds: each goes to the end of the log as it was when
+	// the round began (thesis §4.2.1).
+	roundTarget Index
+	roundTicks  int
+	caughtUp    bool
+}
+
+// addPeers starts the progress of members that have none. The newest entry is the
+// first probe.
+func (r *Raft) addPeers() {
+	for _, m := range r.Configuration().Members {
+		if m.ID == r.cfg.ID || r.leader.peers[m.ID] != nil {
+			continue
+		}
+		p := &progress{recentlyActive: true, roundTarget: r.log.lastIndex()}
+		r.leader.peers[m.ID] = p
+		r.restart(p, r.log.lastIndex())
+	}
+}
+
+// restart begins a new session that probes from next on.
+func (r *Raft) restart(p *progress, next Index) {
+	r.leader.sessions++
+	p.session, p.nextIndex = r.leader.sessions, next
+	p.probing, p.inflight = true, 0
+}
+
+// maySend says whether one more message with entries may leave.
+func (p *progress) maySend(maxInflight int) bool {
+	if p.probing {
+		maxInflight = 1
+	}
+	return !p.paused && p.inflight < maxInflight
+}

@@ -1,0 +1,353 @@
+package raft
+
+import "slices"
+
+// becomeLeader is "upon election" (Figure 2, §5.2). The empty entry of its own term
+// is what lets it learn which older entries are committed (§8).
+func (r *Raft) becomeLeader() {
+	assert(r.state == Candidate, "a %v cannot win an election", r.state)
+	r.state, r.leaderID = Leader, r.cfg.ID
+	r.candidate, r.leader = nil, &leaderState{peers: map[NodeID]*progress{}}
+	for _, e := range r.log.between(r.commitIndex+1, r.log.lastIndex()) {
+		r.leader.uncommittedBytes += e.size()
+	}
+	r.trace(RuleWonElection, nobody, 0, r.currentTerm)
+	r.appendAsLeader(EntryNoop, nil)
+	r.addPeers()
+	r.trace(RuleNoop, nobody, r.log.lastIndex(), r.currentTerm)
+	r.HeartbeatTimeout() // "upon election: send initial empty AppendEntries RPCs"
+}
+
+// Propose is "if command received from client: append entry to local log"
+// (Figure 2, leaders). It returns the index of the first command and the term of
+// all: a command is committed when an entry with its index and its term is applied.
+// On error nothing was done.
+func (r *Raft) Propose(cmds ...[]byte) (first Index, term Term, err error) {
+	if r.state != Leader {
+		return 0, 0, ErrNotLeader
+	}
+	size := 0
+	for _, cmd := range cmds {
+		size += len(cmd) + entryOverhead
+	}
+	if r.leader.uncommittedBytes > 0 && r.leader.uncommittedBytes+size > r.cfg.MaxUncommittedBytes {
+		return 0, 0, ErrBusy
+	}
+	first = r.log.lastIndex() + 1
+	for _, cmd := range cmds {
+		r.appendAsLeader(EntryCommand, cmd)
+	}
+	r.trace(RulePropose, nobody, r.log.lastIndex(), r.currentTerm)
+	return first, r.currentTerm, nil
+}
+
+func (r *Raft) appendAsLeader(kind EntryKind, data []byte) {
+	e := Entry{Index: r.log.lastIndex() + 1, Term: r.currentTerm, Kind: kind, Data: data}
+	r.log.append(e)
+	r.leader.uncommittedBytes += e.size()
+}
+
+func (r *Raft) tickLeader() {
+	r.leader.quorumElapsed++
+	if r.leader.quorumElapsed >= r.cfg.ElectionTicks && !r.cfg.NoCheckQuorum && !r.checkQuorum() {
+		return
+	}
+	r.leader.heartbeatElapsed++
+	if r.leader.heartbeatElapsed >= r.cfg.HeartbeatTicks {
+		r.HeartbeatTimeout()
+	}
+	for _, m := range r.Configuration().Members {
+		if p := r.leader.peers[m.ID]; p != nil {
+			p.roundTicks++
+			// An idle follower would hear of a commit with the next heartbeat only, and
+			// its readers would wait for it.
+			if p.inflight == 0 && p.sentCommit < min(r.commitIndex, p.matchIndex) {
+				r.sendHeartbeat(m.ID, p)
+			}
+		}
+	}
+}
+
+// checkQuorum lets a leader step down that has not heard from a majority within an
+// election timeout (thesis §6.2): its clients should look elsewhere.
+func (r *Raft) checkQuorum() bool {
+	r.leader.quorumElapsed = 0
+	active, c := 0, r.Configuration()
+	for _, m := range c.Members {
+		p := r.leader.peers[m.ID]
+		if m.Role == Voter && (p == nil || p.recentlyActive) {
+			active++
+		}
+		if p != nil {
+			p.recentlyActive = false
+		}
+	}
+	if active >= c.Quorum() {
+		return true
+	}
+	r.trace(RuleQuorumLost, nobody, 0, r.currentTerm)
+	r.becomeFollower(r.currentTerm, nobody)
+	return false
+}
+
+// HeartbeatTimeout is "repeat during idle periods to prevent election timeouts"
+// (Figure 2, leaders). It also gives peers that failed another chance.
+func (r *Raft) HeartbeatTimeout() {
+	if r.state != Leader {
+		return
+	}
+	r.leader.heartbeatElapsed = 0
+	r.broadcastHeartbeat()
+	for _, m := range r.Configuration().Members {
+		if p := r.leader.peers[m.ID]; p != nil {
+			p.paused = false
+		}
+	}
+}
+
+func (r *Raft) broadcastHeartbeat() {
+	for _, m := range r.Configuration().Members {
+		if p := r.leader.peers[m.ID]; p != nil {
+			r.sendHeartbeat(m.ID, p)
+		}
+	}
+}
+
+// sendHeartbeat sends an empty AppendEntries from where the logs are known to
+// agree. So it is never refused, and promises nothing that its receiver's disk
+// would have to confirm first: see MayReplyAtOnce.
+func (r *Raft) sendHeartbeat(to NodeID, p *progress) {
+	r.sendAppendEntries(to, p, p.matchIndex, nil)
+}
+
+// replicate is "if last log index >= nextIndex for a follower: send AppendEntries
+// RPC with log entries starting at nextIndex" (Figure 2, leaders), as far as the
+// window allows.
+func (r *Raft) replicate() {
+	for _, m := range r.Configuration().Members {
+		p := r.leader.peers[m.ID]
+		for p != nil && p.nextIndex <= r.log.lastIndex() && p.maySend(r.cfg.MaxInflight) {
+			maxBytes := r.cfg.MaxBatchBytes
+			if p.probing {
+				maxBytes = 0 // one entry: it may well be refused
+			}
+			entries := r.log.batch(p.nextIndex, maxBytes)
+			r.sendAppendEntries(m.ID, p, p.nextIndex-1, entries)
+			p.nextIndex += Index(len(entries))
+			p.inflight++
+		}
+	}
+}
+
+func (r *Raft) sendAppendEntries(to NodeID, p *progress, prev Index, entries []Entry) {
+	p.sentCommit = max(p.sentCommit, min(r.commitIndex, prev+Index(len(entries))))
+	r.send(Call{To: to, AppendEntries: &AppendEntriesArgs{
+		Term:         r.currentTerm,
+		LeaderID:     r.cfg.ID,
+		PrevLogIndex: prev,
+		PrevLogTerm:  r.log.term(prev),
+		Entries:      entries,
+		LeaderCommit: r.commitIndex,
+		ReadRound:    r.leader.reads.round,
+		Session:      p.session,
+	}})
+}
+
+// HandleAppendEntries is the receiver of the AppendEntries RPC (Figure 2).
+func (r *Raft) HandleAppendEntries(a AppendEntriesArgs) AppendEntriesReply {
+	// AppendEntries rule 1: reply false if term < currentTerm (§5.1).
+	if a.Term < r.currentTerm {
+		r.trace(RuleAppendStale, a.LeaderID, 0, a.Term)
+		return AppendEntriesReply{Term: r.currentTerm}
+	}
+	r.follow(a)
+	// AppendEntries rule 2: reply false if log doesn't contain an entry at
+	// prevLogIndex whose term matches prevLogTerm (§5.3).
+	if !r.log.matches(a.PrevLogIndex, a.PrevLogTerm) {
+		r.trace(RuleAppendMismatch, a.LeaderID, a.PrevLogIndex, a.PrevLogTerm)
+		return r.conflict(a.PrevLogIndex)
+	}
+	r.storeEntries(a)
+	// AppendEntries rule 5: if leaderCommit > commitIndex, set commitIndex =
+	// min(leaderCommit, index of last new entry). Not our last index: a stale tail may
+	// follow the entries that this leader vouches for (scylladb#9965).
+	lastNew := a.PrevLogIndex + Index(len(a.Entries))
+	if commit := min(a.LeaderCommit, lastNew); commit > r.commitIndex {
+		r.setCommitIndex(commit)
+		r.trace(RuleFollowCommit, a.LeaderID, commit, r.log.term(commit))
+	}
+	return AppendEntriesReply{Term: r.currentTerm, Success: true}
+}
+
+// follow accepts the sender as the leader of its term, and resets the election
+// timer: the leader is alive even if its entries do not fit (Figure 2, followers).
+func (r *Raft) follow(a AppendEntriesArgs) {
+	r.observeTerm(a.Term)
+	assert(r.state != Leader, "Election Safety: second leader %q in term %d", a.LeaderID, a.Term)
+	if r.state != Follower || r.leaderID != a.LeaderID {
+		r.becomeFollower(a.Term, a.LeaderID)
+		r.trace(RuleNewLeader, a.LeaderID, 0, a.Term)
+	}
+	r.resetElectionTimer()
+}
+
+// storeEntries makes the log agree with the leader's, up to the last new entry.
+func (r *Raft) storeEntries(a AppendEntriesArgs) {
+	for k, e := range a.Entries {
+		if r.log.matches(e.Index, e.Term) {
+			continue
+		}
+		// AppendEntries rule 3: if an existing entry conflicts with a new one (same
+		// index but different terms), delete the existing entry and all that follow it
+		// (§5.3). Only then: an old request that arrives late is a prefix of what is
+		// stored, and to truncate after it would erase what was acknowledged.
+		if e.Index <= r.log.lastIndex() {
+			r.truncate(e.Index)
+		}
+		// AppendEntries rule 4: append any new entries not already in the log.
+		r.log.append(a.Entries[k:]...)
+		r.useConfigurations(a.Entries[k:])
+		r.trace(RuleAppend, a.LeaderID, r.log.lastIndex(), r.log.lastTerm())
+		return
+	}
+}
+
+func (r *Raft) truncate(from Index) {
+	assert(from > r.commitIndex, "State Machine Safety: entry %v conflicts, but %d is committed", r.log.entry(from), r.commitIndex)
+	r.trace(RuleTruncate, nobody, from, r.log.term(from))
+	r.log.truncate(from)
+	r.dropConfigurations(from)
+	r.disk.savedIndex = min(r.disk.savedIndex, from-1)
+	r.disk.truncationSeq = r.disk.seq + 1 // the Save that will carry it
+}
+
+// conflict refuses an AppendEntries, with "the term of the conflicting entry and the
+// first index it stores for that term" (end of §5.3).
+func (r *Raft) conflict(prev Index) AppendEntriesReply {
+	rep := AppendEntriesReply{Term: r.currentTerm, ConflictIndex: r.log.lastIndex() + 1}
+	if prev <= r.log.lastIndex() {
+		rep.ConflictTerm = r.log.term(prev)
+		rep.ConflictIndex = r.log.firstIndexOf(rep.ConflictTerm, prev)
+	}
+	return rep
+}
+
+// MayReplyAtOnce says whether the reply to a heartbeat may leave although Saves are
+// still on their way to the disk: what it promises — this term, and the log up to
+// PrevLogIndex — is durable already. Without it, a leader whose followers wait for
+// a slow disk would hear from nobody and step down.
+func (r *Raft) MayReplyAtOnce(a AppendEntriesArgs, rep AppendEntriesReply) bool {
+	return rep.Success && len(a.Entries) == 0 &&
+		rep.Term == r.disk.savedTerm && a.PrevLogIndex <= r.disk.savedIndex
+}
+
+// HandleAppendEntriesReply is the leader's side of the answer (Figure 2, leaders).
+func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep AppendEntriesReply) {
+	r.observeTerm(rep.Term)
+	if r.state != Leader || a.Term != r.currentTerm || rep.Term != a.Term {
+		return // an answer to an earlier self
+	}
+	p := r.leader.peers[from]
+	if p == nil {
+		return
+	}
+	// Success or not, the peer took this server for the leader of the term after the
+	// message was sent.
+	p.recentlyActive = true
+	p.ackedRound = max(p.ackedRound, a.ReadRound)
+	r.finishReadRound()
+	if a.Session != p.session {
+		return // an answer to an earlier run of replication
+	}
+	p.paused = false
+	if len(a.Entries) > 0 {
+		p.inflight--
+	}
+	switch {
+	case rep.Success:
+		r.matched(from, p, a)
+	case a.PrevLogIndex > p.matchIndex:
+		r.backtrack(from, p, a, rep)
+	}
+}
+
+// matched is "if successful: update nextIndex and matchIndex for follower" (§5.3).
+// What the peer holds follows from the request that it accepted. Answers may
+// overtake each other, so the indexes only rise: the specification that lets
+// matchIndex fall (ongardie/raft.tla#18) lets commitIndex fall with it.
+func (r *Raft) matched(from NodeID, p *progress, a AppendEntriesArgs) {
+	last := a.PrevLogIndex + Index(len(a.Entries))
+	if len(a.Entries) > 0 {
+		p.probing = false
+	}
+	if last <= p.matchIndex {
+		return
+	}
+	p.matchIndex, p.nextIndex = last, max(p.nextIndex, last+1)
+	r.trace(RuleMatch, from, last, r.log.term(last))
+	r.advanceCommitIndex()
+	r.trackCatchUp(from, p)
+}
+
+// backtrack is "if AppendEntries fails because of log inconsistency: decrement
+// nextIndex and retry" (§5.3), by a term at a time: the logs can agree no later than
+// at the leader's last entry with a term up to the conflicting one's; and if that
+// entry's term is not the conflicting one, before the follower's first of it.
+func (r *Raft) backtrack(from NodeID, p *progress, a AppendEntriesArgs, rep AppendEntriesReply) {
+	next := min(rep.ConflictIndex, a.PrevLogIndex)
+	if rep.ConflictTerm != 0 {
+		agree := r.log.lastIndexOf(rep.ConflictTerm, a.PrevLogIndex-1)
+		if next = agree + 1; r.log.term(agree) != rep.ConflictTerm {
+			next = min(next, rep.ConflictIndex)
+		}
+	}
+	r.restart(p, max(next, p.matchIndex+1))
+	r.trace(RuleBacktrack, from, p.nextIndex, rep.ConflictTerm)
+}
+
+// HandleAppendEntriesFailed tells that no reply to a will come. Whether it arrived
+// is unknown, so everything above matchIndex is in doubt and is sent again, after
+// the next heartbeat: a peer that is down would fail again at once.
+func (r *Raft) HandleAppendEntriesFailed(to NodeID, a AppendEntriesArgs) {
+	if r.state != Leader || a.Term != r.currentTerm || len(a.Entries) == 0 {
+		return
+	}
+	if p := r.leader.peers[to]; p != nil && p.session == a.Session {
+		r.restart(p, p.matchIndex+1)
+		p.paused, p.caughtUp = true, false
+	}
+}
+
+// advanceCommitIndex is "if there exists an N such that N > commitIndex, a majority
+// of matchIndex[i] >= N, and log[N].term == currentTerm: set commitIndex = N"
+// (Figure 2, leaders). The last condition is §5.4.2: without it, Figure 8 loses an
+// entry that was committed.
+func (r *Raft) advanceCommitIndex() {
+	matches, c := r.leader.matches[:0], r.Configuration()
+	for _, m := range c.Members {
+		switch {
+		case m.Role != Voter:
+		case m.ID == r.cfg.ID:
+			matches = append(matches, r.disk.savedIndex)
+		default:
+			matches = append(matches, r.leader.peers[m.ID].matchIndex)
+		}
+	}
+	r.leader.matches = matches
+	slices.Sort(matches)
+	n := matches[len(matches)-c.Quorum()]
+	if n > r.commitIndex && r.log.term(n) == r.currentTerm {
+		r.setCommitIndex(n)
+		r.trace(RuleCommit, nobody, n, r.currentTerm)
+	}
+}
+
+func (r *Raft) setCommitIndex(i Index) {
+	if r.leader != nil {
+		for _, e := range r.log.between(r.commitIndex+1, i) {
+			r.leader.uncommittedBytes -= e.size()
+		}
+	}
+	r.commitIndex = i
+	r.settleConfigurations()
+}

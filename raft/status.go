@@ -1,0 +1,68 @@
+package raft
+
+// Status is what one server knows, for people and for the checks of tests.
+type Status struct {
+	ID       NodeID
+	State    State
+	Term     Term
+	VotedFor NodeID
+	Leader   NodeID // of Term, if known
+
+	CommitIndex Index
+	LastApplied Index
+	LastIndex   Index
+
+	Configuration      Configuration // in use
+	ConfigurationIndex Index
+	// LeaderHeard is how many ticks ago a follower reset its election timer.
+	LeaderHeard int
+	// Peers is the leader's view of the other members, in the order of the
+	// configuration; empty on the others.
+	Peers []PeerStatus
+}
+
+// PeerStatus is the leader's view of one other member.
+type PeerStatus struct {
+	ID         NodeID
+	MatchIndex Index
+	NextIndex  Index
+	Session    uint64 // of replication; see progress
+	Active     bool   // answered since the last check of the quorum
+}
+
+// Status describes the server as it is now.
+func (r *Raft) Status() Status {
+	s := Status{
+		ID: r.cfg.ID, State: r.state, Term: r.currentTerm, VotedFor: r.votedFor, Leader: r.leaderID,
+		CommitIndex: r.commitIndex, LastApplied: r.lastApplied, LastIndex: r.log.lastIndex(),
+		Configuration: r.Configuration(), ConfigurationIndex: r.configurationIndex(),
+		LeaderHeard: r.electionElapsed,
+	}
+	if r.state == Leader {
+		s.LeaderHeard = 0
+		for _, m := range s.Configuration.Members {
+			if p := r.leader.peers[m.ID]; p != nil {
+				s.Peers = append(s.Peers, PeerStatus{m.ID, p.matchIndex, p.nextIndex, p.session, p.recentlyActive})
+			}
+		}
+	}
+	return s
+}
+
+// LogEntries returns the entries with from <= index <= to that the log holds. The
+// slice must not be changed.
+func (r *Raft) LogEntries(from, to Index) []Entry {
+	return r.log.between(max(from, r.log.base+1), min(to, r.log.lastIndex()))
+}
+
+// State is the server's role.
+func (r *Raft) State() State { return r.state }
+
+// Term is the server's currentTerm.
+func (r *Raft) Term() Term { return r.currentTerm }
+
+// Leader is the leader of Term, or "" if it is not known.
+func (r *Raft) Leader() NodeID { return r.leaderID }
+
+// ConfigurationIndex is the index of the entry with the configuration in use.
+func (r *Raft) ConfigurationIndex() Index { return r.configurationIndex() }
