@@ -1,0 +1,48 @@
+package raft
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A message in flight keeps the entries that it was made with, whatever happens to
+// the log (etcd-io/raft PR #34).
+func TestEntriesHandedOutSurviveATruncation(t *testing.T) {
+	l := newLog(logOf(members(1), 1, 1, 1, 1))
+	sent := l.between(2, 4)
+	l.truncate(3)
+	l.append(Entry{Index: 3, Term: 2}, Entry{Index: 4, Term: 2})
+	require.Equal(t, []Term{1, 1, 1}, []Term{sent[0].Term, sent[1].Term, sent[2].Term})
+}
+
+func TestALogAboveABase(t *testing.T) {
+	l := log{base: 10, baseTerm: 3, entries: []Entry{{Index: 11, Term: 3}, {Index: 12, Term: 4}}}
+	require.Equal(t, Index(12), l.lastIndex())
+	require.Equal(t, Term(3), l.term(10))
+	require.True(t, l.matches(10, 3))
+	require.False(t, l.matches(9, 3), "unknown is not 0 (etcd-io/raft 76f1249)")
+	require.False(t, l.matches(13, 4))
+	require.Panics(t, func() { l.term(9) })
+	require.Equal(t, Index(11), l.firstIndexOf(3, 11))
+	require.Equal(t, Index(10), l.lastIndexOf(2, 12))
+}
+
+func TestTruncationReachesTheDiskOnlyForWhatWasHandedOut(t *testing.T) {
+	l := newLog(logOf(members(1), 1, 1))
+	l.append(Entry{Index: 3, Term: 1}, Entry{Index: 4, Term: 1})
+	l.truncate(4)
+	require.Zero(t, l.truncateFrom)
+	l.truncate(2)
+	l.append(Entry{Index: 2, Term: 2})
+	require.Equal(t, Index(2), l.truncateFrom)
+	require.Equal(t, Index(2), l.unsavedFrom)
+	l.truncate(1)
+	require.Equal(t, Index(1), l.truncateFrom, "the lowest counts")
+}
+
+func TestNothingBetweenBackwardsIndexes(t *testing.T) {
+	l := newLog(nil)
+	require.Empty(t, l.between(1, 0))
+	require.True(t, l.matches(0, 0))
+}

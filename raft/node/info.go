@@ -1,0 +1,80 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"dbdb/raft"
+)
+
+// Info is what a node knows of itself and its cluster.
+type Info struct {
+	ID            raft.NodeID
+	State         raft.State
+	Term          raft.Term
+	Leader        raft.NodeID // of Term; "" if not known
+	CommitIndex   raft.Index
+	AppliedIndex  raft.Index
+	LastIndex     raft.Index
+	Configuration raft.Configuration
+	// LeaderContact is how long ago the election timer was reset: on a follower, by
+	// its leader. 0 on the leader.
+	LeaderContact time.Duration
+
+	configurationIndex raft.Index
+}
+
+// Status is Info, with the leader's view of its peers.
+type Status struct {
+	Info
+	Peers []raft.PeerStatus
+}
+
+// Info returns the newest state that the loop has published. It costs nothing and
+// waits for nothing.
+func (n *Node) Info() Info { return *n.info.Load() }
+
+// Status asks the loop.
+func (n *Node) Status(ctx context.Context) (Status, error) {
+	return request(ctx, n, ErrTimeout, func(done func(Status, error)) {
+		s := n.replica.Raft().Status()
+		done(Status{Info: n.look(s), Peers: s.Peers}, nil)
+	})
+}
+
+func (n *Node) look(s raft.Status) Info {
+	return Info{
+		ID: s.ID, State: s.State, Term: s.Term, Leader: s.Leader,
+		CommitIndex: s.CommitIndex, AppliedIndex: n.replica.LastApplied(), LastIndex: s.LastIndex,
+		Configuration: s.Configuration, configurationIndex: s.ConfigurationIndex,
+		LeaderContact: time.Duration(s.LeaderHeard) * n.cfg.TickInterval,
+	}
+}
+
+// publish makes the loop's state visible, and logs what a person would want to know
+// of: changes of role, leader and configuration, never a heartbeat.
+func (n *Node) publish() {
+	now := n.look(n.replica.Raft().Status())
+	before := n.info.Swap(&now)
+	if before == nil {
+		return
+	}
+	if before.State != now.State || before.Term != now.Term || before.Leader != now.Leader {
+		n.cfg.Logger.Info("role", "node", now.ID.Name(), "state", now.State.String(), "term", uint64(now.Term),
+			"leader", now.Leader.Name(), "index", uint64(now.LastIndex))
+	}
+	if before.configurationIndex != now.configurationIndex {
+		n.cfg.Logger.Info("configuration", "node", now.ID.Name(), "index", uint64(now.configurationIndex),
+			"voters", names(now.Configuration, raft.Voter), "learners", names(now.Configuration, raft.Learner))
+	}
+}
+
+func names(c raft.Configuration, role raft.Role) []string {
+	var names []string
+	for _, m := range c.Members {
+		if m.Role == role {
+			names = append(names, m.Name())
+		}
+	}
+	return names
+}

@@ -1,0 +1,436 @@
+package replica_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"dbdb/raft"
+	"dbdb/raft/replica"
+)
+
+// The edges of a replica, moved by hand.
+
+// disk keeps Saves until sync.
+type disk struct{ queue []func(error) }
+
+func (d *disk) Save(_ raft.Save, done func(error)) { d.queue = append(d.queue, done) }
+
+// transport keeps calls.
+type transport struct {
+	configurations []raft.Configuration
+	votes          []func(raft.RequestVoteReply, error)
+	appends        []appendCall
+	reads          []func(raft.ReadIndexReply, error)
+}
+
+type appendCall struct {
+	to   raft.NodeID
+	args raft.AppendEntriesArgs
+	done func(raft.AppendEntriesReply, error)
+}
+
+func (n *transport) Configure(c raft.Configuration) { n.configurations = append(n.configurations, c) }
+
+func (n *transport) RequestVote(_ raft.NodeID, _ raft.RequestVoteArgs, done func(raft.RequestVoteReply, error)) {
+	n.votes = append(n.votes, done)
+}
+
+func (n *transport) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) {
+	n.appends = append(n.appends, appendCall{to, a, done})
+}
+
+func (n *transport) ReadIndex(_ raft.NodeID, _ raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) {
+	n.reads = append(n.reads, done)
+}
+
+// machine remembers what was applied and answers with it.
+type machine struct{ applied []string }
+
+func (m *machine) Apply(_ raft.Index, cmd []byte) []byte {
+	m.applied = append(m.applied, string(cmd))
+	return append([]byte("did "), cmd...)
+}
+
+type rig struct {
+	*replica.Replica
+	t         *testing.T
+	disk      disk
+	transport transport
+	machine   machine
+	failed    error
+}
+
+// newRig starts n1 of a cluster of voters n1, n2, n3, whose log ends at 1@1.
+func newRig(t *testing.T, voters int) *rig {
+	r := &rig{t: t}
+	var c raft.Configuration
+	for k := range voters {
+		c.Members = append(c.Members, raft.Member{ID: raft.NodeID("n" + string(rune('1'+k))), Role: raft.Voter})
+	}
+	entry := raft.Entry{Index: 1, Term: 1, Kind: raft.EntryConfiguration, Data: c.Encode()}
+	r.Replica = replica.New(replica.Config{
+		Raft:         raft.Config{ID: "n1", Rand: rand.New(rand.NewPCG(1, 2))},
+		Disk:         &r.disk,
+		Transport:    &r.transport,
+		StateMachine: &r.machine,
+		Failed:       func(err error) { r.failed = err },
+	}, raft.Restored{Term: 1, Entries: []raft.Entry{entry}})
+	return r
+}
+
+// sync makes everything durable that was handed to the disk, and flushes.
+func (r *rig) sync() {
+	for len(r.disk.queue) > 0 {
+		queue := r.disk.queue
+		r.disk.queue = nil
+		for _, done := range queue {
+			done(nil)
+		}
+		r.Flush()
+	}
+}
+
+// elect makes n1 the leader, in term 2; of a cluster of three, with n2's help.
+func (r *rig) elect() {
+	for r.Raft().State() != raft.Leader {
+		r.Tick()
+		r.Flush()
+		r.sync()
+		votes := r.transport.votes
+		r.transport.votes = nil
+		for _, done := range votes {
+			done(raft.RequestVoteReply{Term: r.Raft().Term(), VoteGranted: true}, nil)
+			r.Flush()
+			r.sync()
+		}
+	}
+}
+
+// answer replies with success to all AppendEntries, until there are none.
+func (r *rig) answer() {
+	for len(r.transport.appends) > 0 {
+		calls := r.transport.appends
+		r.transport.appends = nil
+		for _, c := range calls {
+			c.done(raft.AppendEntriesReply{Term: c.args.Term, Success: true}, nil)
+		}
+		r.Flush()
+		r.sync()
+	}
+}
+
+func entries(term raft.Term, prev raft.Index, prevTerm raft.Term, cmds ...string) raft.AppendEntriesArgs {
+	a := raft.AppendEntriesArgs{Term: term, LeaderID: "n2", PrevLogIndex: prev, PrevLogTerm: prevTerm}
+	for k, cmd := range cmds {
+		a.Entries = append(a.Entries, raft.Entry{Index: prev + raft.Index(k) + 1, Term: term, Kind: raft.EntryCommand, Data: []byte(cmd)})
+	}
+	return a
+}
+
+func (r *rig) appendEntries(a raft.AppendEntriesArgs) *raft.AppendEntriesReply {
+	var got raft.AppendEntriesReply
+	r.AppendEntries(a, func(rep raft.AppendEntriesReply) { got = rep })
+	r.Flush()
+	return &got
+}
+
+// --- Durable before it leaves ---
+
+func TestAReplyWaitsForItsOwnSave(t *testing.T) {
+	r := newRig(t, 3)
+	rep := r.appendEntries(entries(1, 1, 1, "x"))
+	require.False(t, rep.Success)
+	r.sync()
+	require.True(t, rep.Success)
+
+	var granted bool
+	r.RequestVote(raft.RequestVoteArgs{Term: 2, CandidateID: "n2", LastLogIndex: 9, LastLogTerm: 1},
+		func(rep raft.RequestVoteReply) { granted = rep.VoteGranted })
+	r.Flush()
+	require.False(t, granted)
+	r.sync()
+	require.True(t, granted)
+}
+
+// The same request again changes nothing, so its batch has no Save; its success
+// promises what the first one is still writing.
+func TestAReplyWithoutASaveWaitsForTheSavesBeforeIt(t *testing.T) {
+	r := newRig(t, 3)
+	r.appendEntries(entries(1, 1, 1, "x"))
+	again := r.appendEntries(entries(1, 1, 1, "x"))
+	require.Len(t, r.disk.queue, 1)
+	require.False(t, again.Success)
+	r.sync()
+	require.True(t, again.Success)
+}
+
+func TestWithNothingUnderWayAReplyLeavesAtOnce(t *testing.T) {
+	r := newRig(t, 3)
+	r.appendEntries(entries(1, 1, 1, "x"))
+	r.sync()
+	require.True(t, r.appendEntries(entries(1, 1, 1, "x")).Success)
+}
+
+func TestAHeartbeatIsAnsweredWhileTheDiskIsBusy(t *testing.T) {
+	r := newRig(t, 3)
+	r.appendEntries(entries(1, 1, 1, "x"))
+	require.True(t, r.appendEntries(entries(1, 1, 1)).Success)
+}
+
+func TestRequestsForVotesWaitForTheOwnVote(t *testing.T) {
+	r := newRig(t, 3)
+	for len(r.transport.votes) == 0 {
+		r.Tick()
+		r.Flush()
+	}
+	preVotes := r.transport.votes
+	r.transport.votes = nil
+	preVotes[0](raft.RequestVoteReply{Term: 1, VoteGranted: true}, nil)
+	r.Flush()
+	require.Equal(t, raft.Candidate, r.Raft().State())
+	require.Empty(t, r.transport.votes)
+	r.sync()
+	require.Len(t, r.transport.votes, 2)
+}
+
+// --- Clients ---
+
+func TestACommandIsAnsweredOnceItIsApplied(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	var got replica.Result
+	r.Propose([]byte("x"), func(res replica.Result, err error) { require.NoError(t, err); got = res })
+	r.Flush()
+	r.sync()
+	require.Zero(t, got, "on one disk of three")
+	r.answer()
+	require.Equal(t, replica.Result{Index: 3, Term: 2, Value: []byte("did x")}, got)
+}
+
+func TestStepDownLeavesTheOutcomeUnknown(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	var got error
+	r.Propose([]byte("x"), func(_ replica.Result, err error) { got = err })
+	r.Flush()
+	require.NoError(t, got)
+	r.appendEntries(entries(3, 2, 2, "y"))
+	require.ErrorIs(t, got, replica.ErrOutcomeUnknown)
+}
+
+// The batch that takes the leadership away may also bring the commit.
+func TestWhatIsKnownAtStepDownIsTold(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	var got error = errors.New("not yet")
+	r.Propose([]byte("x"), func(_ replica.Result, err error) { got = err })
+	r.Flush()
+	r.sync()
+	calls := r.transport.appends
+	calls[0].done(raft.AppendEntriesReply{Term: 2, Success: true}, nil)
+	calls[1].done(raft.AppendEntriesReply{Term: 3}, nil)
+	r.Flush()
+	require.Equal(t, raft.Follower, r.Raft().State())
+	require.NoError(t, got)
+}
+
+func TestACommandForAnotherServerIsNotDone(t *testing.T) {
+	r := newRig(t, 3)
+	var got error
+	r.Propose([]byte("x"), func(_ replica.Result, err error) { got = err })
+	require.ErrorIs(t, got, replica.ErrNotLeader)
+	r.AddLearner(raft.Member{ID: "n9"}, func(err error) { got = err })
+	require.ErrorIs(t, got, replica.ErrNotLeader)
+}
+
+func TestAddLearnerIsDoneWhenItIsCommitted(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	results := []error{errors.New("not yet"), errors.New("not yet"), errors.New("not yet")}
+	n9 := raft.Member{ID: "n9"}
+	r.AddLearner(n9, func(err error) { results[0] = err })
+	r.Propose([]byte("x"), func(_ replica.Result, err error) { results[1] = err })
+	r.AddLearner(n9, func(err error) { results[2] = err }) // the same change: before x in the log
+	r.Flush()
+	r.sync()
+	require.EqualError(t, results[0], "not yet")
+	r.answer()
+	require.Equal(t, []error{nil, nil, nil}, results)
+	r.AddLearner(n9, func(err error) { results[0] = err })
+	require.NoError(t, results[0])
+	require.Equal(t, raft.NodeID("n9"), r.transport.configurations[1].Members[3].ID)
+}
+
+func TestCloseAnswersEverybody(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	var wrote, read, late, lateRead, lateAdd error
+	r.Propose([]byte("x"), func(_ replica.Result, err error) { wrote = err })
+	r.Read(func(err error) { read = err })
+	r.Flush()
+	r.Close()
+	r.Close()
+	require.ErrorIs(t, wrote, replica.ErrOutcomeUnknown)
+	require.ErrorIs(t, read, replica.ErrStopped)
+	r.Propose([]byte("x"), func(_ replica.Result, err error) { late = err })
+	r.Read(func(err error) { lateRead = err })
+	r.AddLearner(raft.Member{ID: "n9"}, func(err error) { lateAdd = err })
+	r.Flush()
+	for _, err := range []error{late, lateRead, lateAdd} {
+		require.ErrorIs(t, err, replica.ErrStopped)
+	}
+	calls, saves := r.transport.appends, r.disk.queue
+	calls[0].done(raft.AppendEntriesReply{Term: 9}, nil)
+	saves[0](nil)
+	require.Equal(t, raft.Term(2), r.Raft().Term(), "nothing reaches a closed replica")
+}
+
+func TestADiskErrorEndsTheReplica(t *testing.T) {
+	r := newRig(t, 3)
+	rep := r.appendEntries(entries(1, 1, 1, "x"))
+	broken := errors.New("fsync failed")
+	r.disk.queue[0](broken)
+	require.ErrorIs(t, r.failed, broken)
+	r.Flush()
+	require.False(t, rep.Success, "the promise was never made")
+}
+
+// --- Reads ---
+
+func TestALeadersReadWaitsForARoundAndForTheStateMachine(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	done := 0
+	read := func(err error) { require.NoError(t, err); done++ }
+	r.Read(read)
+	r.Read(read)
+	r.Flush()
+	require.Zero(t, done)
+	r.answer()
+	require.Equal(t, 2, done)
+}
+
+func TestAFollowersReadAsksTheLeaderAndWaitsForTheIndex(t *testing.T) {
+	r := newRig(t, 3)
+	r.appendEntries(entries(1, 1, 1, "x"))
+	r.sync()
+	done := 0
+	read := func(err error) { require.NoError(t, err); done++ }
+	r.Read(read)
+	r.Flush()
+	r.Read(read) // too late for the question under way
+	r.Flush()
+	require.Len(t, r.transport.reads, 1)
+	r.transport.reads[0](raft.ReadIndexReply{Success: true, Index: 2}, nil)
+	r.Flush()
+	require.Zero(t, done, "2 is not applied here yet")
+	require.Len(t, r.transport.reads, 2)
+	a := entries(1, 2, 1)
+	a.LeaderCommit = 2
+	r.appendEntries(a)
+	require.Equal(t, 1, done)
+	r.transport.reads[1](raft.ReadIndexReply{Success: true, Index: 2}, nil)
+	require.Equal(t, 2, done)
+}
+
+func TestAFollowersReadIsAskedAgainAtTheNextTick(t *testing.T) {
+	for name, answer := range map[string]func(func(raft.ReadIndexReply, error)){
+		"the leader is down":         func(done func(raft.ReadIndexReply, error)) { done(raft.ReadIndexReply{}, errors.New("down")) },
+		"the leader leads no longer": func(done func(raft.ReadIndexReply, error)) { done(raft.ReadIndexReply{}, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 3)
+			r.appendEntries(entries(1, 1, 1))
+			r.Read(func(error) {})
+			r.Flush()
+			answer(r.transport.reads[0])
+			r.Flush()
+			require.Len(t, r.transport.reads, 1)
+			r.Tick()
+			r.Flush()
+			require.Len(t, r.transport.reads, 2)
+		})
+	}
+}
+
+func TestAReadThatNobodyConfirmsEnds(t *testing.T) {
+	r := newRig(t, 3)
+	var got error
+	r.Read(func(err error) { got = err })
+	for range 199 {
+		r.Tick()
+		r.Flush()
+	}
+	require.NoError(t, got)
+	r.Tick()
+	require.ErrorIs(t, got, replica.ErrNoLeader)
+}
+
+func TestTooManyReadsAreRefused(t *testing.T) {
+	r := newRig(t, 3)
+	for range 1 << 16 {
+		r.Read(func(error) {})
+	}
+	var got error
+	r.Read(func(err error) { got = err })
+	require.ErrorIs(t, got, replica.ErrBusy)
+}
+
+func TestALeaderAnswersOtherServersReads(t *testing.T) {
+	r := newRig(t, 3)
+	var got *raft.ReadIndexReply
+	ask := func() {
+		got = nil
+		r.ReadIndex(raft.ReadIndexArgs{From: "n2"}, func(rep raft.ReadIndexReply) { got = &rep })
+		r.Flush()
+	}
+	ask()
+	require.False(t, got.Success, "a follower cannot")
+	r.elect()
+	r.answer()
+	ask()
+	require.Nil(t, got)
+	r.answer()
+	require.Equal(t, &raft.ReadIndexReply{Success: true, Index: 2}, got)
+	ask()
+	r.appendEntries(entries(3, 2, 2, "y"))
+	require.False(t, got.Success, "deposed before it could confirm")
+}
+
+// A leader that is deposed asks the new one for the reads that it could not confirm.
+func TestReadsSurviveAChangeOfLeader(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	var done bool
+	r.Read(func(err error) { require.NoError(t, err); done = true })
+	r.Flush()
+	r.appendEntries(entries(3, 2, 2, "y"))
+	r.Flush()
+	r.transport.reads[0](raft.ReadIndexReply{Success: true, Index: 0}, nil)
+	require.True(t, done)
+}
+
+func TestAFailedMessageIsToldToTheCore(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	for _, c := range r.transport.appends {
+		c.done(raft.AppendEntriesReply{}, errors.New("timed out"))
+	}
+	r.transport.appends = nil
+	for len(r.transport.appends) == 0 {
+		r.Tick()
+		r.Flush()
+	}
+	r.answer()
+	require.Equal(t, raft.Index(2), r.LastApplied())
+}
