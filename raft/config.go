@@ -27,7 +27,8 @@ type Config struct {
 	// HeartbeatTicks is the time between two heartbeats. Default 5.
 	HeartbeatTicks int
 	// MaxBatchBytes bounds the entries of one AppendEntries, counted with
-	// entryOverhead; one entry is always allowed. Default 1 MiB.
+	// entryOverhead; one entry is always allowed. Default 1 MiB, which is also the
+	// most: with empty entries it makes the largest count that package rpc accepts.
 	MaxBatchBytes int
 	// MaxInflight bounds the unanswered AppendEntries with entries to one peer.
 	// More is not faster: see hashicorp/raft#541. Default 4.
@@ -64,6 +65,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("raft: ElectionTicks (%d) must exceed HeartbeatTicks (%d), which must be positive", c.ElectionTicks, c.HeartbeatTicks)
 	case c.MaxBatchBytes < 1 || c.MaxInflight < 1 || c.MaxUncommittedBytes < 1:
 		return errors.New("raft: bounds must be positive")
+	case c.MaxBatchBytes > 1<<20:
+		return fmt.Errorf("raft: MaxBatchBytes is %d, more than a message may carry", c.MaxBatchBytes)
 	}
 	return nil
 }

@@ -74,6 +74,7 @@ func TestAServerThatCannotBeIsNotStarted(t *testing.T) {
 		"no source":           {ID: "n1"},
 		"heartbeats too slow": {ID: "n1", Rand: source, ElectionTicks: 5, HeartbeatTicks: 5},
 		"negative bound":      {ID: "n1", Rand: source, MaxInflight: -1},
+		"batch too large":     {ID: "n1", Rand: source, MaxBatchBytes: 2 << 20},
 	} {
 		require.Error(t, cfg.Validate(), name)
 		require.Panics(t, func() { New(cfg, Restored{}) }, name)

@@ -1,0 +1,99 @@
+package rpc
+
+import (
+	"errors"
+	"time"
+
+	"dbdb/raft"
+)
+
+// Why a call ends without a reply. Dial errors, *RefusedError and what net/rpc
+// reports come beside them.
+var (
+	// ErrTimeout: no reply within the deadline. The call may have been carried out.
+	ErrTimeout = errors.New("no reply within the deadline")
+	// ErrBusy: MaxOpenCalls calls to this server are open.
+	ErrBusy = errors.New("too many open calls to this server")
+	// ErrUnknown: the configuration has no such member.
+	ErrUnknown = errors.New("not a member of the configuration")
+	// ErrSelf: a server does not call itself.
+	ErrSelf = errors.New("a call to this server itself")
+	// ErrClosed: the client, or its connection to a former member, was closed.
+	ErrClosed = errors.New("the transport is closed")
+
+	errSilent  = errors.New("connection closed: nothing received during several deadlines")
+	errHangUp  = errors.New("the connection was closed by the other server")
+	errNoHello = errors.New("the server at this address did not answer our hello in time")
+	errReplace = errors.New("the member's address changed")
+)
+
+// call is one RPC on its way. A call is finished once: by whoever takes it out of
+// its peer's open calls, with a reply, an error or by its deadline.
+type call interface {
+	state() *callState
+	appendArgs(buf []byte) []byte
+	decodeReply(data []byte) error
+	// finish tells the caller; err nil means that the reply was decoded.
+	finish(err error)
+}
+
+// callState is what peer keeps about a call, whatever its types. The peer's mutex
+// guards the fields below kind.
+type callState struct {
+	kind     kind
+	deadline time.Time
+	number   uint64      // in the order of arrival
+	slot     int         // in peer.open; -1 when finished
+	sentOn   *clientConn // nil before it was sent
+}
+
+func (s *callState) state() *callState { return s }
+
+// typedCall is a call with its arguments and its reply in one piece of memory. It is
+// never reused: a reply that arrives after the deadline is decoded into a call
+// that nobody looks at any more.
+type typedCall[A, R any] struct {
+	callState
+	args   A
+	reply  R
+	encode func([]byte, A) []byte
+	decode func([]byte) (R, error)
+	done   func(R, error)
+}
+
+func (c *typedCall[A, R]) appendArgs(buf []byte) []byte { return c.encode(buf, c.args) }
+
+func (c *typedCall[A, R]) decodeReply(data []byte) (err error) {
+	c.reply, err = c.decode(data)
+	return err
+}
+
+func (c *typedCall[A, R]) finish(err error) {
+	if err != nil {
+		var none R // the reply may be half of one, or still being decoded
+		c.done(none, err)
+		return
+	}
+	c.done(c.reply, nil)
+}
+
+func requestVoteCall(a raft.RequestVoteArgs, done func(raft.RequestVoteReply, error)) call {
+	return &typedCall[raft.RequestVoteArgs, raft.RequestVoteReply]{
+		callState: callState{kind: kindRequestVoteArgs, slot: -1},
+		args:      a, encode: EncodeRequestVoteArgs, decode: DecodeRequestVoteReply, done: done,
+	}
+}
+
+func appendEntriesCall(a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) call {
+	return &typedCall[raft.AppendEntriesArgs, raft.AppendEntriesReply]{
+		callState: callState{kind: kindAppendEntriesArgs, slot: -1},
+		args:      a, encode: EncodeAppendEntriesArgs, decode: DecodeAppendEntriesReply, done: done,
+	}
+}
+
+func readIndexCall(a raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) call {
+	return &typedCall[raft.ReadIndexArgs, raft.ReadIndexReply]{
+		callState: callState{kind: kindReadIndexArgs, slot: -1},
+		args:      a, encode: EncodeReadIndexArgs, decode: DecodeReadIndexReply, done: done,
+	}
+}

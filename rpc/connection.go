@@ -1,0 +1,116 @@
+package rpc
+
+import (
+	"bufio"
+	"context"
+	"net"
+	netrpc "net/rpc"
+	"sync"
+	"time"
+)
+
+// clientConn is one connection to a peer and the net/rpc client on it. When it
+// breaks it is thrown away with its net/rpc client, which would answer ErrShutdown
+// for ever.
+type clientConn struct {
+	peer  *peer
+	conn  net.Conn
+	rpc   *netrpc.Client
+	codec *clientCodec
+
+	once   sync.Once
+	err    error         // why it ended; read it after gone
+	gone   chan struct{} // closed when it ended
+	reader sync.Once     // ends the reader's share of the client's WaitGroup
+
+	answered bool // something was received after the hello; guarded by peer.mu
+}
+
+// dial connects to the peer and introduces us.
+func (p *peer) dial(ctx context.Context) (*clientConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.opts.DialTimeout)
+	defer cancel()
+	conn, err := p.opts.Dial(ctx, p.addr)
+	if err != nil {
+		return nil, err
+	}
+	// The hello reads and writes: the deadline and the end of the peer must be able
+	// to interrupt it.
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	in := bufio.NewReaderSize(conn, readBufferBytes)
+	err = sendHello(conn, in, p.me, p.id)
+	if !stop() {
+		err = errNoHello
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	c := &clientConn{peer: p, conn: conn, gone: make(chan struct{})}
+	c.codec = &clientCodec{conn: c, frames: frameReader{conn: conn, in: in, limit: maxReplyBytes}}
+	p.wg.Add(1)
+	c.rpc = netrpc.NewClientWithCodec(c.codec)
+	return c, nil
+}
+
+// close ends the connection; the first error is the one that its calls end with.
+func (c *clientConn) close(err error) {
+	if !offends(err) {
+		err = errHangUp // the system's words for it name a port that changes each time
+	}
+	c.once.Do(func() {
+		c.err = err
+		close(c.gone)
+		c.conn.Close()
+		c.peer.lost(c, err)
+	})
+}
+
+func (c *clientConn) isGone() bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// readerEnds notes that net/rpc will read no more: its goroutine hands the calls
+// that it still holds back with an error, and ends.
+func (c *clientConn) readerEnds(err error) error {
+	c.close(err)
+	c.reader.Do(c.peer.wg.Done)
+	return err
+}
+
+// send writes calls with as few system calls as possible. It may block as long as
+// the peer does not read; deadlines pass meanwhile, as they are kept elsewhere, and
+// close ends it.
+func (c *clientConn) send(calls []call) {
+	const flushAt = 256 << 10
+	for _, call := range calls {
+		c.rpc.Go(call.state().kind.method(), call, call, c.peer.answers)
+		if len(c.codec.out) >= flushAt {
+			c.flush()
+		}
+	}
+	c.flush()
+}
+
+func (c *clientConn) flush() {
+	if err := c.codec.flush(); err != nil {
+		c.close(err)
+	}
+}
+
+// backoff is the time to wait after so many failures in a row: 50 ms, doubled each
+// time up to 1 s, give or take a quarter so that servers that lost the same peer
+// do not come back to it at the same moment.
+func backoff(failures int, random func(time.Duration) time.Duration) time.Duration {
+	const shortest, longest = 50 * time.Millisecond, time.Second
+	d := longest
+	if failures < 6 {
+		d = min(shortest<<(failures-1), longest)
+	}
+	return d - d/4 + random(d/2)
+}

@@ -1,0 +1,31 @@
+// Package rpc carries Raft's calls between servers: it is the Transport of package
+// replica, on Go's net/rpc over TCP. Client makes calls, Server receives them and
+// gives them to a Handler, which package node implements.
+//
+// Reading order: wire.go (how a message looks), frame.go (how messages follow each
+// other on a connection), hello.go (what opens a connection), codec.go (both ends'
+// adapters to net/rpc), turnstile.go and service.go (the server's calls, in order),
+// server.go and serverconn.go, then call.go, client.go, peer.go and connection.go.
+//
+// net/rpc brings the numbering of calls and the matching of replies. It lacks four
+// things that Raft needs, and this package adds them:
+//
+//   - A codec for bytes that a stranger may have sent. Package gob leaves zero
+//     values out, so a reused struct keeps old fields, and calls itself unfit for
+//     hostile input. Ours is flat, bounded and checked by CRC32C.
+//   - Deadlines. A net/rpc call to a server that accepts and never answers returns
+//     never (golang/go#33615); here every call ends by its deadline.
+//   - New connections. A net/rpc client whose connection broke answers ErrShutdown
+//     for ever; here the next call dials again, with a back-off.
+//   - Order. A net/rpc server starts a goroutine for each request, so pipelined
+//     AppendEntries reach the handler out of order; here they pass a turnstile.
+//
+// # Caveats
+//
+// There is no authentication and no encryption: whoever can reach the port and knows
+// the cluster ID and a server's ID can depose leaders. Bind it to a network that
+// you trust. The order of calls holds within one connection: a call made after a
+// reconnect may overtake one that the old connection had already delivered, which
+// Raft allows. A frame that has begun to arrive must be complete within 5 s, so the
+// largest frame (16 MiB) needs a link of at least 27 Mbit/s.
+package rpc
