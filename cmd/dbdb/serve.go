@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"dbdb/httpapi"
+	"dbdb/kvstore"
+	"dbdb/raft"
+	"dbdb/raft/node"
+	"dbdb/raft/wal"
+	"dbdb/rpc"
+)
+
+// shutdownGrace is how long requests in flight may take after a signal.
+const shutdownGrace = 5 * time.Second
+
+// process is one node from its start to its end.
+type process struct {
+	o        options
+	log      *slog.Logger
+	plainLog *slog.Logger // for what names the node itself
+	ln       listeners
+	store    *kvstore.Store
+	backend  *backend
+	api      *httpapi.Server
+	httpErr  chan error // why HTTP is not served any more
+	tasks    sync.WaitGroup
+}
+
+// serve runs a node until ctx ends, which is a clean stop and returns nil. The order
+// is: both ports, the HTTP API, the data directory, the cluster. So a port that
+// is taken leaves no trace, and a node that waits for something can be asked for what.
+func serve(ctx context.Context, o options, log *slog.Logger) error {
+	ln, err := listen(o)
+	if err != nil {
+		return err
+	}
+	defer ln.raft.Close() // rpc closes it too, once it is served
+	p := &process{o: o, log: log.With("node", o.nodeID), plainLog: log, ln: ln, store: kvstore.New(), backend: newBackend(o.nodeID), httpErr: make(chan error, 1)}
+	p.api = httpapi.New(httpapi.Options{Backend: p.backend, Store: p.store, Logger: p.log})
+	p.tasks.Go(func() { p.httpErr <- p.api.Serve(ln.http) })
+	p.sayStart()
+
+	ctx, cancel := context.WithCancel(ctx)
+	err = p.run(ctx)
+	cancel()
+	p.stopHTTP()
+	p.tasks.Wait()
+	if errors.Is(err, errNeverMember) {
+		return nil
+	}
+	return err
+}
+
+// sayStart prints every address and what to type next.
+func (p *process) sayStart() {
+	for _, name := range p.o.unknownEnv {
+		p.log.Warn("unknown environment variable", "name", name)
+	}
+	next := fmt.Sprintf("curl 'localhost:%d/v1/status'", p.o.httpPort)
+	if p.o.bootstrap {
+		next = fmt.Sprintf("dbdb --node-id node2 --raft-port %d --http-port %d --join localhost:%d", p.o.raftPort+1, p.o.httpPort+1, p.o.httpPort)
+	}
+	p.log.Info("dbdb starts", "http", hostPort(p.o.bind, p.o.httpPort), "raft", hostPort(p.o.bind, p.o.raftPort),
+		"data", p.o.dataDir, "next", next)
+}
+
+// run opens the data directory and lives in it.
+func (p *process) run(ctx context.Context) (err error) {
+	dir, err := wal.Open(wal.OS{}, p.o.dataDir, wal.Options{Node: p.o.nodeID})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := dir.Close(); err == nil {
+			err = closeErr // after another error it only repeats that one
+		}
+	}()
+	if r := dir.Repaired(); r != nil {
+		p.log.Warn("took a torn write out of the log; nobody was told of it", "repair", fmt.Sprint(*r))
+	}
+	known := dir.Identity().Cluster != ""
+	restored, err := p.enter(ctx, dir)
+	if err != nil {
+		return err
+	}
+	m, err := p.open(dir, restored)
+	if err != nil {
+		return err
+	}
+	if known {
+		p.sayRestart(m.cluster, restored)
+	}
+	return p.live(ctx, dir, m)
+}
+
+// open starts the node.
+func (p *process) open(dir *wal.Dir, restored raft.Restored) (*membership, error) {
+	id := dir.Identity()
+	peers := rpc.NewClient(rpc.Identity{Cluster: id.Cluster, Self: id.NodeID()}, rpc.Options{Logger: p.log})
+	n, err := node.Open(node.Config{
+		Raft:         raft.Config{ID: id.NodeID(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))},
+		Log:          dir.Log(),
+		Restored:     restored,
+		Transport:    peers,
+		StateMachine: p.store,
+		Logger:       p.plainLog,
+	})
+	if err != nil {
+		peers.Close()
+		return nil, err
+	}
+	return &membership{id.Cluster, n, peers}, nil
+}
+
+// live serves Raft and clients until ctx ends or something breaks. Then it stops in
+// the opposite order: clients first, so that what they asked for can still be done.
+func (p *process) live(ctx context.Context, dir *wal.Dir, m *membership) error {
+	server := rpc.NewServer(rpc.Identity{Cluster: m.cluster, Self: dir.Identity().NodeID()}, m.node, p.log)
+	raftErr := make(chan error, 1)
+	p.tasks.Go(func() { raftErr <- server.Serve(p.ln.raft) })
+	p.backend.member.Store(m)
+	ctx, cancel := context.WithCancel(ctx)
+	p.tasks.Go(func() { monitorQuorum(ctx, p.backend, p.log) })
+	p.tasks.Go(func() { p.keepAddress(ctx, dir.Identity()) })
+
+	err := p.wait(ctx, m, raftErr)
+	cancel()
+	p.stopHTTP()
+	server.Close()
+	if closeErr := m.node.Close(); err == nil {
+		err = closeErr
+	}
+	m.peers.Close()
+	return err
+}
+
+// wait returns nil when ctx ends, and otherwise what broke.
+func (p *process) wait(ctx context.Context, m *membership, raftErr <-chan error) error {
+	select {
+	case <-ctx.Done():
+		p.log.Info("stopping")
+		return nil
+	case <-m.node.Done():
+		return nil // its Close returns why
+	case err := <-raftErr:
+		return fmt.Errorf("the Raft port is not served any more: %w", err)
+	case err := <-p.httpErr:
+		return fmt.Errorf("the HTTP port is not served any more: %w", err)
+	}
+}
+
+// stopHTTP may be called twice.
+func (p *process) stopHTTP() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	if err := p.api.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		p.log.Warn("HTTP did not stop cleanly", "err", err)
+	}
+}

@@ -1,0 +1,174 @@
+// Package cluster tests the dbdb binary as its users run it: real processes, real
+// files, real sockets, killed for real.
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "dbdb")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "dbdb")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "dbdb/cmd/dbdb")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// server is one dbdb process and the command line that starts it.
+type server struct {
+	t    testing.TB
+	name string
+	http int // port
+	raft int // port
+	dir  string
+	args []string
+
+	cmd *exec.Cmd
+	log lockedBuffer // stderr of all its lives
+}
+
+// lockedBuffer is written by a process and read by a test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.String()
+}
+
+// freePorts finds ports that nobody listens on.
+func freePorts(t testing.TB, n int) []int {
+	t.Helper()
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "localhost:0")
+		require.NoError(t, err)
+		defer func() { _ = l.Close() }()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// newServer prepares nodeK. The first bootstraps, the others join it.
+func newServer(t testing.TB, k int, dir string, ports []int, more ...string) *server {
+	s := &server{t: t, name: fmt.Sprintf("node%d", k+1), http: ports[2*k], raft: ports[2*k+1], dir: dir}
+	s.args = []string{"--node-id", s.name, "--raft-port", strconv.Itoa(s.raft), "--http-port", strconv.Itoa(s.http)}
+	if k == 0 {
+		s.args = append(s.args, "--bootstrap")
+	} else {
+		s.args = append(s.args, "--join", fmt.Sprintf("localhost:%d", ports[0]))
+	}
+	s.args = append(s.args, more...)
+	t.Cleanup(s.kill)
+	return s
+}
+
+// start runs the command line, the same each time, and returns when the server
+// listens.
+func (s *server) start() {
+	s.t.Helper()
+	s.cmd = exec.Command(binary, s.args...)
+	s.cmd.Dir, s.cmd.Stderr = s.dir, &s.log
+	require.NoError(s.t, s.cmd.Start())
+	s.listening()
+}
+
+func (s *server) listening() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		c, err := net.Dial("tcp", fmt.Sprintf("localhost:%d", s.http))
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	}, 20*time.Second, 2*time.Millisecond, "%s does not listen:\n%s", s.name, &s.log)
+}
+
+// kill is kill -9.
+func (s *server) kill() {
+	if s.cmd != nil && s.cmd.ProcessState == nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	}
+}
+
+// stop asks the process to end, and returns its exit code.
+func (s *server) stop() int {
+	require.NoError(s.t, s.cmd.Process.Signal(syscall.SIGTERM))
+	_ = s.cmd.Wait()
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func (s *server) url(path string) string { return fmt.Sprintf("http://localhost:%d%s", s.http, path) }
+
+// ready waits until /readyz says so.
+func (s *server) ready() {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.url("/readyz"), nil)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}, 30*time.Second, 2*time.Millisecond, "%s is not ready:\n%s", s.name, &s.log)
+}
+
+// newCluster prepares n servers with data in a directory of the test.
+func newCluster(t testing.TB, n int, more ...string) []*server {
+	dir, ports := t.TempDir(), freePorts(t, 2*n)
+	var servers []*server
+	for k := range n {
+		servers = append(servers, newServer(t, k, dir, ports, more...))
+	}
+	return servers
+}
+
+// startAll starts servers and waits until all are ready.
+func startAll(servers []*server) {
+	for _, s := range servers {
+		s.start()
+	}
+	for _, s := range servers {
+		s.ready()
+	}
+}
