@@ -7,8 +7,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"dbdb/httpapi"
 	"dbdb/kvstore"
@@ -30,8 +31,6 @@ type process struct {
 	store    *kvstore.Store
 	backend  *backend
 	api      *httpapi.Server
-	httpErr  chan error // why HTTP is not served any more
-	tasks    sync.WaitGroup
 }
 
 // serve runs a node until ctx ends, which is a clean stop and returns nil. The order
@@ -43,20 +42,26 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		return err
 	}
 	defer ln.raft.Close() // rpc closes it too, once it is served
-	p := &process{o: o, log: log.With("node", o.nodeID), plainLog: log, ln: ln, store: kvstore.New(), backend: newBackend(o.nodeID), httpErr: make(chan error, 1)}
+	p := &process{o: o, log: log.With("node", o.nodeID), plainLog: log, ln: ln, store: kvstore.New(), backend: newBackend(o.nodeID)}
 	p.api = httpapi.New(httpapi.Options{Backend: p.backend, Store: p.store, Logger: p.log})
-	p.tasks.Go(func() { p.httpErr <- p.api.Serve(ln.http) })
 	p.sayStart()
 
-	ctx, cancel := context.WithCancel(ctx)
-	err = p.run(ctx)
-	cancel()
-	p.stopHTTP()
-	p.tasks.Wait()
-	if errors.Is(err, errNeverMember) {
+	// The first that fails ends the others' context, and its error is the reason.
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := p.api.Serve(ln.http); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("the HTTP port is not served any more: %w", err)
+		}
 		return nil
-	}
-	return err
+	})
+	g.Go(func() error {
+		defer p.stopHTTP()
+		if err := p.run(ctx); !errors.Is(err, errNeverMember) {
+			return err
+		}
+		return nil
+	})
+	return g.Wait()
 }
 
 // sayStart prints every address and what to type next.
@@ -120,41 +125,37 @@ func (p *process) open(dir *wal.Dir, restored raft.Restored) (*membership, error
 	return &membership{id.Cluster, n, peers}, nil
 }
 
-// live serves Raft and clients until ctx ends or something breaks. Then it stops in
-// the opposite order: clients first, so that what they asked for can still be done.
+// live serves Raft and clients until ctx ends or something breaks.
 func (p *process) live(ctx context.Context, dir *wal.Dir, m *membership) error {
 	server := rpc.NewServer(rpc.Identity{Cluster: m.cluster, Self: dir.Identity().NodeID()}, m.node, p.log)
-	raftErr := make(chan error, 1)
-	p.tasks.Go(func() { raftErr <- server.Serve(p.ln.raft) })
 	p.backend.member.Store(m)
-	ctx, cancel := context.WithCancel(ctx)
-	p.tasks.Go(func() { monitorQuorum(ctx, p.backend, p.log) })
-	p.tasks.Go(func() { p.keepAddress(ctx, dir.Identity()) })
-
-	err := p.wait(ctx, m, raftErr)
-	cancel()
-	p.stopHTTP()
-	server.Close()
-	if closeErr := m.node.Close(); err == nil {
-		err = closeErr
-	}
-	m.peers.Close()
-	return err
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := server.Serve(p.ln.raft); err != nil {
+			return fmt.Errorf("the Raft port is not served any more: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error { monitorQuorum(ctx, p.backend, p.log); return nil })
+	g.Go(func() error { p.keepAddress(ctx, dir.Identity()); return nil })
+	g.Go(func() error { return p.stop(ctx, server, m) })
+	return g.Wait()
 }
 
-// wait returns nil when ctx ends, and otherwise what broke.
-func (p *process) wait(ctx context.Context, m *membership, raftErr <-chan error) error {
+// stop waits until it is time to stop, and then stops in the opposite order of the
+// start: clients first, so that what they asked for can still be done. It
+// returns why the node stopped, if nobody asked it to.
+func (p *process) stop(ctx context.Context, server *rpc.Server, m *membership) error {
 	select {
 	case <-ctx.Done():
 		p.log.Info("stopping")
-		return nil
 	case <-m.node.Done():
-		return nil // its Close returns why
-	case err := <-raftErr:
-		return fmt.Errorf("the Raft port is not served any more: %w", err)
-	case err := <-p.httpErr:
-		return fmt.Errorf("the HTTP port is not served any more: %w", err)
 	}
+	p.stopHTTP()
+	server.Close()
+	err := m.node.Close()
+	m.peers.Close()
+	return err
 }
 
 // stopHTTP may be called twice.
