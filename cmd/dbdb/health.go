@@ -19,8 +19,10 @@ const (
 	maxHealthBytes = 64 << 10
 )
 
-// health asks a node whether it is ready and prints its checks. It is what a
-// container without curl has for a health check.
+// health asks a node whether it lives, and prints what it is ready for. It is what a
+// container without curl has for a health check. A node that waits for a quorum
+// is healthy: to restart it, or to hold back the nodes that it waits for until
+// it is ready, would make it wait for ever.
 func health(ctx context.Context, args []string, env environment, stdout io.Writer) error {
 	target, err := healthTarget(args, env)
 	if u, ok := errors.AsType[*usageError](err); ok {
@@ -28,22 +30,30 @@ func health(ctx context.Context, args []string, env environment, stdout io.Write
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+target+"/readyz?verbose", nil)
-	if err != nil {
+	if status, err := fetch(ctx, target, "/healthz", io.Discard); err != nil {
 		return err
+	} else if status != http.StatusOK {
+		return fmt.Errorf("%s is not healthy", target)
+	}
+	_, err = fetch(ctx, target, "/readyz?verbose", stdout)
+	return err
+}
+
+// fetch copies the answer to a GET and returns its status.
+func fetch(ctx context.Context, target, path string, to io.Writer) (status int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+target+path, nil)
+	if err != nil {
+		return 0, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("no answer from %s: %w", target, rootCause(err))
+		return 0, fmt.Errorf("no answer from %s: %w", target, rootCause(err))
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(stdout, io.LimitReader(resp.Body, maxHealthBytes)); err != nil {
-		return fmt.Errorf("no answer from %s: %w", target, err)
+	if _, err := io.Copy(to, io.LimitReader(resp.Body, maxHealthBytes)); err != nil {
+		return 0, fmt.Errorf("no answer from %s: %w", target, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s is not ready", target)
-	}
-	return nil
+	return resp.StatusCode, nil
 }
 
 // healthTarget is --http, else DBDB_HTTP, else the port of the node that shares

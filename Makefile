@@ -1,0 +1,50 @@
+# Nothing needs to be installed but Go, curl (for the README's test) and, for
+# `race`, a C compiler.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+SEEDS ?= 2000
+FROM ?= 1
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build test race sim lint cover run stop clean clean-data help
+
+build: ## Build ./bin/dbdb
+	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb
+
+test: ## Run all tests, the simulator and real processes included
+	go test ./...
+
+race: ## Run the tests under the race detector
+	go test -race ./...
+
+sim: ## Simulate SEEDS=2000 worlds FROM=1 on, with live progress
+	go test ./tests/sim -run TestSim -count=1 -timeout 0 -seeds=$(SEEDS) -from=$(FROM) -v
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+cover: ## Coverage of the packages under raft/
+	go test -cover ./raft/...
+
+run: build ## Run three nodes on the README's ports; Ctrl-C stops them
+	@mkdir -p data && echo $$$$ > data/run.pid; \
+	trap 'trap - INT TERM; kill $$(jobs -p) 2>/dev/null || true; wait; rm -f data/run.pid' INT TERM EXIT; \
+	./bin/dbdb --node-id node1 --raft-port 2221 --http-port 8221 --bootstrap & \
+	./bin/dbdb --node-id node2 --raft-port 2222 --http-port 8222 --join localhost:8221 & \
+	./bin/dbdb --node-id node3 --raft-port 2223 --http-port 8223 --join localhost:8221 & \
+	wait
+
+stop: ## Stop what `make run` started
+	@[ -f data/run.pid ] && kill -TERM $$(cat data/run.pid) || echo "nothing to stop"
+
+clean: ## Remove what was built; data stays
+	rm -rf bin coverage.out
+
+clean-data: ## Remove the data of `make run`: everything that was stored
+	rm -rf data
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
