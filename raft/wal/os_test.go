@@ -1,0 +1,104 @@
+package wal_test
+
+import (
+	"bytes"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"dbdb/raft"
+	"dbdb/raft/wal"
+)
+
+// rooted is wal.OS below a directory, so that tests can use one relative path for
+// all file systems.
+type rooted struct {
+	wal.OS
+	root string
+}
+
+func inTempDir(t testing.TB) wal.FS { return rooted{root: t.TempDir()} }
+
+func (r rooted) at(name string) string                { return filepath.Join(r.root, name) }
+func (r rooted) MkdirAll(dir string) error            { return r.OS.MkdirAll(r.at(dir)) }
+func (r rooted) ReadDir(dir string) ([]string, error) { return r.OS.ReadDir(r.at(dir)) }
+func (r rooted) Create(name string) (wal.File, error) { return r.OS.Create(r.at(name)) }
+func (r rooted) Open(name string) (wal.File, error)   { return r.OS.Open(r.at(name)) }
+func (r rooted) Rename(oldname, newname string) error {
+	return r.OS.Rename(r.at(oldname), r.at(newname))
+}
+func (r rooted) Remove(name string) error            { return r.OS.Remove(r.at(name)) }
+func (r rooted) SyncDir(dir string) error            { return r.OS.SyncDir(r.at(dir)) }
+func (r rooted) Lock(name string) (io.Closer, error) { return r.OS.Lock(r.at(name)) }
+
+func TestASecondProcessIsRefusedAndToldThePID(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "node1")
+	d, err := wal.Open(wal.OS{}, dir, options(tiny))
+	require.NoError(t, err)
+	_, err = wal.Open(wal.OS{}, dir, options(tiny))
+	var locked *wal.LockedError
+	require.ErrorAs(t, err, &locked)
+	require.Equal(t, &wal.LockedError{Path: dir, PID: os.Getpid()}, locked)
+	require.NoError(t, d.Close())
+	d, err = wal.Open(wal.OS{}, dir, options(tiny))
+	require.NoError(t, err)
+	require.NoError(t, d.Close())
+}
+
+func TestADataDirectoryThatIsAFileIsRefused(t *testing.T) {
+	for _, below := range []string{"", "node1"} {
+		file := filepath.Join(t.TempDir(), "file")
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		_, err := wal.Open(wal.OS{}, filepath.Join(file, below), options(tiny))
+		var access *wal.AccessError
+		require.ErrorAs(t, err, &access)
+		require.ErrorContains(t, err, file)
+	}
+}
+
+func TestADataDirectoryWithoutPermissionIsRefused(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write everywhere")
+	}
+	dir := filepath.Join(t.TempDir(), "node1")
+	require.NoError(t, os.Mkdir(dir, 0o500))
+	_, err := wal.Open(wal.OS{}, dir, options(tiny))
+	var access *wal.AccessError
+	require.ErrorAs(t, err, &access)
+	require.ErrorIs(t, err, fs.ErrPermission)
+}
+
+func TestARealSegmentHasItsSizeFromTheStart(t *testing.T) {
+	dir := t.TempDir()
+	d, err := wal.Open(wal.OS{}, dir, options(3<<20+5))
+	require.NoError(t, err)
+	require.NoError(t, d.Log().Save(raft.Save{Seq: 1, Term: 1}))
+	info, err := os.Stat(wal.SegmentName(dir, 1))
+	require.NoError(t, err)
+	require.Equal(t, int64(3<<20+5), info.Size())
+	require.Equal(t, fs.FileMode(0o600), info.Mode())
+	require.NoError(t, d.Close())
+}
+
+func TestARealFileGrowsAndNeverShrinks(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "a")
+	f, err := wal.OS{}.Create(name)
+	require.NoError(t, err)
+	_, err = f.WriteAt([]byte("abc"), 0)
+	require.NoError(t, err)
+	require.NoError(t, f.Allocate(6))
+	require.ErrorIs(t, f.Allocate(2), fs.ErrInvalid)
+	require.NoError(t, f.Sync())
+	require.NoError(t, f.Close())
+	got, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal([]byte("abc\x00\x00\x00"), got))
+	_, err = wal.OS{}.Create(name)
+	require.ErrorIs(t, err, fs.ErrExist)
+	_, err = wal.OS{}.Open(name + "x")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}

@@ -1,0 +1,155 @@
+package wal
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+
+	"dbdb/raft"
+)
+
+// recovery reads a log and decides what it is, without changing anything. Only
+// when all of it was judged sound does it repair.
+type recovery struct {
+	fsys     FS
+	dir      string
+	instance string
+	names    []string // of all files in dir
+
+	state   state
+	entries []raft.Entry
+	arena   arena
+	buf     []byte // the segment being read
+
+	last   link  // the newest frame
+	proved link  // the newest frame that the next segment's header must name
+	kind   byte  // of the newest frame
+	start  int64 // in active, where the newest frame begins
+	offset int64 // in active, where it ends
+	// tornTo is where the bytes of a torn frame at offset end, 0 if none is torn.
+	tornTo int64
+
+	previous, active *segment
+	end              ending // of previous
+}
+
+// ending is where a segment's last frame is or, if a crash interrupted the roll to the
+// next segment, should be.
+type ending struct {
+	at      int64
+	after   link  // the frame before it
+	missing bool  // or torn
+	tornTo  int64 // where the bytes of a torn one end
+}
+
+// recoverLog opens the log in dir.
+func recoverLog(fsys FS, dir, instance string, opt Options) (_ *Log, err error) {
+	r := &recovery{fsys: fsys, dir: dir, instance: instance}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	sequences, err := r.list()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.reserve(sequences); err != nil {
+		return nil, err
+	}
+	for k, sequence := range sequences {
+		if err := r.read(sequence, k == len(sequences)-1); err != nil {
+			return nil, err
+		}
+	}
+	l := &Log{
+		fsys: fsys, dir: dir, instance: instance, random: opt.Random, segmentBytes: opt.SegmentBytes,
+		state: r.state, written: r.state.last, active: r.active, offset: r.offset, last: r.last, bare: r.kind == kindSaves,
+		restored: &raft.Restored{Term: r.state.term, VotedFor: r.state.vote, Entries: r.entries},
+	}
+	if r.tornTo > 0 {
+		l.repair = &Repair{File: r.active.name, Offset: r.offset, Bytes: r.tornTo - r.offset}
+	}
+	if err := r.finish(l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (r *recovery) close() error {
+	var errs []error
+	for _, s := range []*segment{r.previous, r.active} {
+		if s != nil {
+			errs = append(errs, s.file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// list finds the segments. Their numbers leave no hole, and the first is 1.
+func (r *recovery) list() ([]uint64, error) {
+	var err error
+	if r.names, err = r.fsys.ReadDir(r.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var sequences []uint64
+	for _, name := range r.names {
+		if sequence, ok := segmentSequence(name); ok {
+			sequences = append(sequences, sequence)
+		}
+	}
+	for k, sequence := range sequences {
+		if sequence != uint64(k)+1 {
+			return nil, r.missing(uint64(k) + 1)
+		}
+	}
+	if len(sequences) == 0 {
+		return nil, r.missing(1)
+	}
+	return sequences, nil
+}
+
+func (r *recovery) missing(sequence uint64) error {
+	return &CorruptError{path.Join(r.dir, segmentName(sequence)), 0, "this segment is missing"}
+}
+
+// read takes over one segment after another.
+func (r *recovery) read(sequence uint64, newest bool) error {
+	if r.previous != nil {
+		if err := r.previous.file.Close(); err != nil {
+			return err
+		}
+	}
+	r.previous, r.active = r.active, nil
+	if err := r.load(sequence); err != nil {
+		return err
+	}
+	if err := r.follows(newest); err != nil {
+		return err
+	}
+	r.proved, r.kind, r.start, r.offset = r.last, 0, headerBytes, headerBytes
+	return r.frames(newest)
+}
+
+// mostReserved bounds what is reserved on the word of one header.
+const mostReserved = 4 << 20
+
+// reserve makes room for as many entries as there will be, by what the newest
+// segment's header says of the segments before it. Growing step by step would take
+// twice the memory. It is a guess: a header that is wrong is refused when its turn
+// comes to be read.
+func (r *recovery) reserve(sequences []uint64) error {
+	n := uint64(len(sequences))
+	if n == 1 {
+		return nil
+	}
+	f, name, _, b, err := r.openSegment(n)
+	if err != nil {
+		return err
+	}
+	if h, err := decodeHeader(name, b); err == nil {
+		perSegment := uint64(h.lastIndex)/(n-1) + 1
+		r.entries = make([]raft.Entry, 0, min(perSegment*n, mostReserved))
+	}
+	return f.Close()
+}

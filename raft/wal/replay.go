@@ -1,0 +1,67 @@
+package wal
+
+import (
+	"fmt"
+
+	"dbdb/raft"
+)
+
+func (r *recovery) replay(payload []byte) error {
+	switch kind := payload[0]; kind {
+	case kindSaves:
+		return eachSave(payload[1:], r.advance, r.add)
+	case kindIdle, kindContinued:
+		if len(payload) > 1 {
+			return fmt.Errorf("a mark of %d bytes", len(payload))
+		}
+		return nil
+	default:
+		return fmt.Errorf("unknown kind %d", kind)
+	}
+}
+
+func (r *recovery) advance(term raft.Term, vote []byte, truncateFrom raft.Index) error {
+	id := r.state.vote
+	if string(vote) != string(id) { // a string per Save would be a million of them
+		id = raft.NodeID(vote)
+	}
+	if err := r.state.advance(term, id, truncateFrom); err != nil {
+		return err
+	}
+	r.entries = r.entries[:r.state.last]
+	return nil
+}
+
+func (r *recovery) add(e raft.Entry) error {
+	if err := r.state.add(e); err != nil {
+		return err
+	}
+	e.Data = r.arena.clone(e.Data)
+	r.entries = append(r.entries, e)
+	return nil
+}
+
+// arena copies entries' data out of the read buffer into chunks, which is less
+// memory than keeping whole segments and faster than one allocation each.
+type arena struct{ chunk []byte }
+
+const (
+	arenaChunk = 64 << 10
+	// arenaLargest keeps a small survivor of a compaction from holding much else.
+	arenaLargest = 4 << 10
+)
+
+func (a *arena) clone(data []byte) []byte {
+	if len(data) == 0 {
+		return nil
+	}
+	if len(data) > arenaLargest {
+		return append([]byte(nil), data...)
+	}
+	if len(data) > cap(a.chunk)-len(a.chunk) {
+		a.chunk = make([]byte, 0, arenaChunk)
+	}
+	from := len(a.chunk)
+	a.chunk = append(a.chunk, data...)
+	return a.chunk[from:len(a.chunk):len(a.chunk)]
+}
