@@ -92,12 +92,14 @@ func (r *Raft) appendConfiguration(c Configuration) {
 
 // trackCatchUp follows a learner's rounds: one that took less than an election
 // timeout means that, as a voter, it would not hold up commitment for longer than
-// a change of leader does (thesis §4.2.1).
+// a change of leader does (thesis §4.2.1). When the learner has the whole log, the
+// next round is empty and takes no time: were it to wait for an entry, a learner
+// that was slow once would stay one in a cluster without writes.
 func (r *Raft) trackCatchUp(from NodeID, p *progress) {
 	if p.matchIndex < p.roundTarget || r.Configuration().IsVoter(from) {
 		return
 	}
-	p.caughtUp = p.roundTicks < r.cfg.ElectionTicks
+	p.caughtUp = p.roundTicks < r.cfg.ElectionTicks || p.matchIndex == r.log.lastIndex()
 	p.roundTarget, p.roundTicks = r.log.lastIndex(), 0
 }
 

@@ -140,6 +140,18 @@ func TestASlowLearnerMustFinishAFasterRoundFirst(t *testing.T) {
 	require.Equal(t, Voter, m.Role)
 }
 
+// Found by the simulator: the next round ended with the next write, which in a quiet
+// cluster never came.
+func TestALearnerThatWasSlowIsPromotedWithoutFurtherWrites(t *testing.T) {
+	s := leaderOf(t, 1)
+	s.AddLearner(n9)
+	s.settle()
+	ticks(s, s.cfg.ElectionTicks)
+	s.settle()
+	s.answer("n9")
+	require.True(t, s.Configuration().IsVoter("n9"))
+}
+
 // Its turn may come later than its round ended; by then it may be gone.
 func TestALearnerThatFailsIsNotPromoted(t *testing.T) {
 	s := leaderOf(t, 1)

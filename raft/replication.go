@@ -266,6 +266,7 @@ func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep Ap
 	switch {
 	case rep.Success:
 		r.matched(from, p, a)
+		r.trackCatchUp(from, p)
 	case a.PrevLogIndex > p.matchIndex:
 		r.backtrack(from, p, a, rep)
 	}
@@ -286,7 +287,6 @@ func (r *Raft) matched(from NodeID, p *progress, a AppendEntriesArgs) {
 	p.matchIndex, p.nextIndex = last, max(p.nextIndex, last+1)
 	r.trace(RuleMatch, from, last, r.log.term(last))
 	r.advanceCommitIndex()
-	r.trackCatchUp(from, p)
 }
 
 // backtrack is "if AppendEntries fails because of log inconsistency: decrement
