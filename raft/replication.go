@@ -267,7 +267,7 @@ func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep Ap
 	case rep.Success:
 		r.matched(from, p, a)
 		r.trackCatchUp(from, p)
-	case a.PrevLogIndex > p.matchIndex:
+	case len(a.Entries) > 0:
 		r.backtrack(from, p, a, rep)
 	}
 }
@@ -292,7 +292,9 @@ func (r *Raft) matched(from NodeID, p *progress, a AppendEntriesArgs) {
 // backtrack is "if AppendEntries fails because of log inconsistency: decrement
 // nextIndex and retry" (§5.3), by a term at a time: the logs can agree no later than
 // at the leader's last entry with a term up to the conflicting one's; and if that
-// entry's term is not the conflicting one, before the follower's first of it.
+// entry's term is not the conflicting one, before the follower's first of it. A
+// message that overtook the one before it is refused too, perhaps after that one
+// was accepted: then the entries above matchIndex are sent again.
 func (r *Raft) backtrack(from NodeID, p *progress, a AppendEntriesArgs, rep AppendEntriesReply) {
 	next := min(rep.ConflictIndex, a.PrevLogIndex)
 	if rep.ConflictTerm != 0 {

@@ -336,6 +336,26 @@ func TestAnswersToAnEarlierRunOfReplicationMoveNoIndex(t *testing.T) {
 	require.True(t, p.recentlyActive)
 }
 
+// Found by the simulator: the second of two messages arrives first and is refused,
+// the first is accepted, and its answer is back before the refusal.
+func TestAMessageThatOvertookAnotherIsSentAgain(t *testing.T) {
+	s := newServer(t, 3, 1)
+	s.elect()
+	s.answer("n2")
+	s.takeSent()
+	s.Propose([]byte("x"))
+	s.flush()
+	s.Propose([]byte("y"))
+	s.flush()
+	a := withEntries("n2", s.takeSent())
+	s.HandleAppendEntriesReply("n2", a[0], AppendEntriesReply{Term: 2, Success: true})
+	s.HandleAppendEntriesReply("n2", a[1], AppendEntriesReply{Term: 2, ConflictIndex: 3})
+	s.flush()
+	again := withEntries("n2", s.sent)
+	require.Len(t, again, 1)
+	require.Equal(t, a[1].Entries, again[0].Entries)
+}
+
 func TestARefusalOfWhatIsKnownToMatchIsIgnored(t *testing.T) {
 	s := newServer(t, 3, 1)
 	s.elect()
