@@ -1,0 +1,105 @@
+package sim
+
+import (
+	"dbdb/raft"
+	"dbdb/rpc"
+)
+
+// codec is how one RPC looks as bytes: the functions of package rpc that the real
+// transport uses.
+type codec[A, R any] struct {
+	encodeArgs  func([]byte, A) []byte
+	decodeArgs  func([]byte) (A, error)
+	encodeReply func([]byte, R) []byte
+	decodeReply func([]byte) (R, error)
+}
+
+var (
+	voteCodec = codec[raft.RequestVoteArgs, raft.RequestVoteReply]{
+		rpc.EncodeRequestVoteArgs, rpc.DecodeRequestVoteArgs, rpc.EncodeRequestVoteReply, rpc.DecodeRequestVoteReply,
+	}
+	appendCodec = codec[raft.AppendEntriesArgs, raft.AppendEntriesReply]{
+		rpc.EncodeAppendEntriesArgs, rpc.DecodeAppendEntriesArgs, rpc.EncodeAppendEntriesReply, rpc.DecodeAppendEntriesReply,
+	}
+	readCodec = codec[raft.ReadIndexArgs, raft.ReadIndexReply]{
+		rpc.EncodeReadIndexArgs, rpc.DecodeReadIndexArgs, rpc.EncodeReadIndexReply, rpc.DecodeReadIndexReply,
+	}
+)
+
+// outgoing is one RPC that a server has made. It is answered once: with the first
+// reply that comes back, or with an error.
+type outgoing[A, R any] struct {
+	from, to *node
+	life     uint64 // of the caller: a restarted server has forgotten its calls
+	message  message
+	codec    codec[A, R]
+	done     func(R, error)
+	serve    func(*node, A, func(R))
+}
+
+// call makes one RPC. Its arguments are encoded when it is made and decoded anew
+// each time that they arrive, so no server shares memory with another.
+func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A, done func(R, error),
+	serve func(*node, A, func(R)),
+) {
+	w := from.w
+	o := &outgoing[A, R]{from, w.find(to), from.life, m, c, done, serve}
+	packet := c.encodeArgs(nil, args)
+	w.network.calls++
+	w.trace.add(record{at: w.now, what: sent, message: m, node: place(from), peer: place(o.to), a: checksum(packet), b: uint64(len(packet))})
+	w.network.carry(m, from, o.to, func() { o.arrives(packet) })
+	from.doom(edgeSent)
+	w.inLife(w.profile.callDeadline, from, func() { o.finish(deadline, errDeadline, nil) })
+	if !o.to.up && w.profile.refuses {
+		w.inLife(w.network.delay(m), from, func() { o.finish(deadline, errRefused, nil) })
+	}
+}
+
+// arrives is the request at its receiver, maybe not for the first time.
+func (o *outgoing[A, R]) arrives(packet []byte) {
+	w, dest := o.from.w, o.to
+	w.trace.add(record{at: w.now, what: delivered, message: o.message, node: place(dest), peer: place(o.from), a: checksum(packet)})
+	if o.message == readIndex {
+		w.network.asked++
+	}
+	args, err := o.codec.decodeArgs(packet)
+	if err != nil {
+		violate("Codec", "a %s from n%d does not decode: %v", messageNames[o.message], o.from.place+1, err)
+	}
+	life, answers := dest.life, 0
+	dest.input(func() {
+		o.serve(dest, args, func(rep R) {
+			if answers++; answers > 1 || dest.life != life {
+				violate("One reply", "n%d answers a %s %d times", dest.place+1, messageNames[o.message], answers)
+			}
+			o.reply(rep)
+		})
+	})
+}
+
+// reply leaves the receiver.
+func (o *outgoing[A, R]) reply(rep R) {
+	w := o.from.w
+	packet := o.codec.encodeReply(nil, rep)
+	w.trace.add(record{at: w.now, what: replied, message: o.message, node: place(o.to), peer: place(o.from), a: checksum(packet)})
+	w.network.carry(o.message+1, o.to, o.from, func() { o.finish(answered, nil, packet) })
+	o.to.doom(edgeReplied)
+}
+
+// finish answers the call, if nothing has yet and the caller still knows of it.
+func (o *outgoing[A, R]) finish(how what, err error, packet []byte) {
+	if o.done == nil || !o.from.up || o.from.life != o.life {
+		return
+	}
+	var rep R
+	if err == nil {
+		if rep, err = o.codec.decodeReply(packet); err != nil {
+			violate("Codec", "a reply from n%d does not decode: %v", o.to.place+1, err)
+		}
+	}
+	w := o.from.w
+	w.trace.add(record{at: w.now, what: how, message: o.message, node: place(o.from), peer: place(o.to), a: checksum(packet)})
+	done := o.done
+	o.done = nil
+	o.from.input(func() { done(rep, err) })
+}

@@ -1,0 +1,113 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	"dbdb/raft"
+)
+
+// mark is something interesting that should happen in a campaign now and then. A
+// mark that stays at zero means that the campaign looks away.
+type mark int
+
+const (
+	markLeaderChange mark = iota
+	markUncommittedTail
+	markTruncation
+	markVoteRefused
+	markLeaderKnown
+	markReadWaits
+	markQuorumLost
+	markConfigurationTruncated
+	markPromotion
+	markBacktrack
+	markGroupCommit
+	markSavesQueued
+	markReplyAtOnce
+	markDuplicate
+	markTornBatch
+	markTornFrame
+	markUnsyncedSurvived
+	markLoseAll // these five in the order of CrashPolicy
+	markLosePrefix
+	markLoseSectors
+	markLoseNothing
+	markKilled
+	markCrashInRecovery
+	markDiskFailed
+	markAllCrashed
+	markPartition
+	markParked
+	markPaused
+	markDeposedReader
+	markOutcomeUnknown
+	markWriteLost
+	markFollowerRead
+	marksCount
+)
+
+var markNames = [marksCount]string{
+	"elections won", "elections won with an uncommitted tail", "conflicts truncated", "votes refused", "candidates ignored for a known leader",
+	"reads that waited for the no-op", "leaders that lost their quorum", "configurations truncated", "learners promoted", "replication backtracked",
+	"several Saves in one frame", "Saves queued behind a write", "heartbeats answered before the disk", "packets repeated late",
+	"unsynced frames lost at a crash", "torn frames repaired", "unsynced frames that survived", "crashes that lost all unsynced", "crashes that kept a prefix",
+	"crashes that kept some sectors", "crashes that kept all", "processes killed", "crashes during recovery", "disks failed",
+	"crashes of all servers", "partitions", "links parked", "servers paused", "deposed leaders asked to read", "writes of unknown outcome",
+	"unknown writes that were lost", "reads served by followers",
+}
+
+// Marks counts what happened in a run or in a campaign.
+type Marks [marksCount]int
+
+func (m *Marks) hit(k mark) { m[k]++ }
+
+// Add adds the counts of another run.
+func (m *Marks) Add(o Marks) {
+	for k := range m {
+		m[k] += o[k]
+	}
+}
+
+// Missing names the marks that were never hit.
+func (m *Marks) Missing() []string {
+	var names []string
+	for k, n := range m {
+		if n == 0 {
+			names = append(names, markNames[k])
+		}
+	}
+	return names
+}
+
+func (m *Marks) String() string {
+	var b strings.Builder
+	for k, n := range m {
+		fmt.Fprintf(&b, "%10d %s\n", n, markNames[k])
+	}
+	return b.String()
+}
+
+// transition counts what the core tells of itself.
+func (m *Marks) transition(e raft.Event) {
+	switch e.Rule {
+	case raft.RuleWonElection:
+		m.hit(markLeaderChange)
+	case raft.RuleTruncate:
+		m.hit(markTruncation)
+	case raft.RuleVoteRefused:
+		m.hit(markVoteRefused)
+	case raft.RuleLeaderKnown:
+		m.hit(markLeaderKnown)
+	case raft.RuleReadWaits:
+		m.hit(markReadWaits)
+	case raft.RuleQuorumLost:
+		m.hit(markQuorumLost)
+	case raft.RuleConfigRollback:
+		m.hit(markConfigurationTruncated)
+	case raft.RuleCaughtUp:
+		m.hit(markPromotion)
+	case raft.RuleBacktrack:
+		m.hit(markBacktrack)
+	}
+}

@@ -1,0 +1,297 @@
+package sim
+
+import (
+	"fmt"
+
+	"dbdb/kvstore"
+	"dbdb/raft"
+	"dbdb/raft/replica"
+	"dbdb/raft/wal"
+)
+
+// node is one simulated server: a disk that lasts, and lives that do not.
+type node struct {
+	w           *world
+	place       int // in world.nodes
+	id          raft.NodeID
+	disk        *Disk
+	period      int64 // µs between two of its ticks
+	pausedUntil int64 // as a garbage collector or a hypervisor would
+
+	// Of the life that it is in.
+	life         uint64
+	up           bool
+	dir          *wal.Dir
+	saver        *saver
+	replica      *replica.Replica
+	store        *kvstore.Store
+	doomed       edge  // where in this step it crashes, if it does
+	failed       error // the replica's word that its disk is gone
+	diskBroken   bool  // a fault was armed in this life
+	flushPlanned bool
+
+	// What the checker remembers; see checker.go.
+	lasting lasting
+	view    view
+}
+
+// dataDir is where a server keeps its log on its disk.
+const dataDir = "data"
+
+func newNode(w *world, place int) *node {
+	n := &node{w: w, place: place, id: raft.NodeID(fmt.Sprintf("n%d", place+1)), period: tickPeriod}
+	n.disk = NewDisk(w.disks)
+	if w.profile.clockSkew {
+		n.period = w.faults.between(tickPeriod/2, 2*tickPeriod)
+	}
+	return n
+}
+
+func (n *node) member() raft.Member {
+	return raft.Member{ID: n.id, RaftAddr: string(n.id) + ":2222", HTTPAddr: string(n.id) + ":8222"}
+}
+
+// open opens the data directory as a process does.
+func (n *node) open() (*wal.Dir, error) {
+	return wal.Open(n.disk, dataDir, wal.Options{
+		Node: string(n.id), SegmentBytes: n.w.profile.segmentBytes, Random: n.w.disks,
+	})
+}
+
+// format gives the server its first Save, on an empty disk.
+func (n *node) format(first raft.Save) {
+	dir, err := n.open()
+	if err == nil {
+		err = dir.Log().Save(first)
+	}
+	if err != nil {
+		violate("Recovery", "n%d cannot begin on an empty disk: %v", n.place+1, err)
+	}
+	n.w.check.durable(n, first)
+	n.disk.Crash(LoseUnsynced)
+}
+
+// start begins a life: real recovery from the disk, then a new replica.
+func (n *node) start() {
+	n.life++
+	restored, ok := n.recover()
+	if !ok {
+		return
+	}
+	w := n.w
+	n.up, n.failed, n.doomed, n.flushPlanned, n.pausedUntil, n.diskBroken = true, nil, noEdge, false, 0, false
+	n.store = kvstore.New()
+	n.saver = &saver{n: n}
+	n.replica = replica.New(replica.Config{
+		Raft:             n.raftConfig(),
+		Disk:             n.saver,
+		Transport:        &transport{n: n},
+		StateMachine:     &machine{n: n},
+		ReadTimeoutTicks: w.profile.readTimeoutTicks,
+		Failed:           func(err error) { n.failed = err },
+	}, restored)
+	w.check.born(n)
+	w.note(started, n, n.life, uint64(n.lasting.durable.term), uint64(n.lasting.durable.last()), 0)
+	n.planTick(w.faults.between(1, n.period))
+}
+
+func (n *node) raftConfig() raft.Config {
+	cfg := n.w.profile.raft
+	cfg.ID = n.id
+	cfg.Rand = stream(n.w.options.Seed, streamNodes+uint64(n.place)<<32+n.life)
+	cfg.Tracer = n.traced
+	return cfg
+}
+
+func (n *node) traced(e raft.Event) {
+	n.w.trace.add(record{at: n.w.now, what: transition, node: place(n), peer: nowhere, event: e})
+	n.w.marks.transition(e)
+}
+
+// recover opens the log as a restarted process does. It says false if the server
+// crashed once more meanwhile.
+func (n *node) recover() (restored raft.Restored, ok bool) {
+	w := n.w
+	secondCrash := !w.calm && w.faults.perMille(w.profile.crashInRecovery)
+	if secondCrash {
+		n.disk.CutPower(1 + w.faults.IntN(6))
+	}
+	dir, err := n.open()
+	if err == nil {
+		restored = dir.Log().Restored()
+		w.check.recovered(n, restored)
+		if dir.Repaired() != nil {
+			w.marks.hit(markTornFrame)
+		}
+	}
+	w.note(recovered, n, bit(secondCrash), bit(err == nil), uint64(n.lasting.durable.last()), 0)
+	if secondCrash {
+		w.marks.hit(markCrashInRecovery)
+		n.lose()
+		w.inLife(w.faults.between(1, 50)*millisecond, n, n.start)
+		return restored, false
+	}
+	if err != nil {
+		violate("Recovery", "n%d does not start from what its disk holds: %v", n.place+1, err)
+	}
+	n.dir = dir
+	return restored, true
+}
+
+func bit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (n *node) planTick(delay int64) {
+	n.w.inLife(delay, n, func() {
+		n.w.note(tick, n, 0, 0, 0, 0)
+		if n.input(n.replica.Tick) {
+			n.planTick(n.period)
+		}
+	})
+}
+
+// input is one thing that happens to the server. What follows in the same
+// batch, if the run has batches, comes before the Flush. It says whether the
+// server is still there.
+func (n *node) input(happen func()) bool {
+	happen()
+	p := &n.w.profile
+	switch {
+	case n.failed != nil:
+	case p.batchDelay > 0 && n.w.work.perMille(p.batching):
+		n.w.check.step(n)
+		n.planFlush(n.w.work.between(0, p.batchDelay))
+	default:
+		n.flush()
+	}
+	return n.survive()
+}
+
+func (n *node) planFlush(delay int64) {
+	if n.flushPlanned {
+		return
+	}
+	n.flushPlanned = true
+	n.w.inLife(delay, n, func() {
+		n.flushPlanned = false
+		n.flush()
+		n.survive()
+	})
+}
+
+func (n *node) flush() {
+	n.replica.Flush()
+	n.w.check.step(n)
+	n.w.check.flushed(n)
+}
+
+// survive ends the life if something in this step was fatal.
+func (n *node) survive() bool {
+	switch {
+	case n.failed != nil:
+		n.crash(edgeDiskFailed)
+	case n.doomed != noEdge:
+		n.crash(n.doomed)
+	}
+	return n.up
+}
+
+// edge is a moment between two effects at which a crash is most telling.
+type edge uint8
+
+const (
+	noEdge edge = iota
+	edgeAny
+	edgeWritten    // after the write, before the sync
+	edgeSynced     // after the sync, before anybody is told
+	edgeReplied    // right after a reply left
+	edgeSent       // right after a request left
+	edgeDiskFailed // the process ended itself
+	edgeAcked      // right after a client was told that its write is done
+)
+
+// doom lets the server crash at the end of this step, sometimes.
+func (n *node) doom(at edge) {
+	if !n.w.calm && n.w.faults.perMille(n.w.profile.crashAtEdge) {
+		n.doomed = at
+	}
+}
+
+// crash ends the life without a word: no waiter is answered. The disk keeps what
+// the luck of the draw leaves.
+func (n *node) crash(at edge) {
+	n.w.note(crashed, n, uint64(at), uint64(n.lasting.durable.last()), uint64(n.lasting.durable.term), 0)
+	n.end()
+	n.lose()
+	n.planRestart()
+}
+
+// stop ends the life as SIGTERM does: everybody who waits gets an answer.
+func (n *node) stop() {
+	n.w.note(stopped, n, 0, 0, 0, 0)
+	n.replica.Close()
+	n.w.clients.mustBeAnswered(n)
+	if err := n.dir.Close(); err != nil && !n.diskBroken {
+		violate("Recovery", "n%d cannot close its log: %v", n.place+1, err)
+	}
+	n.end()
+	n.disk.Crash(KillProcess)
+	n.planRestart()
+}
+
+func (n *node) end() {
+	n.w.check.ended(n)
+	n.w.clients.forgotten(n)
+	n.up, n.replica, n.store, n.dir = false, nil, nil, nil
+	n.life++ // whatever was planned in the old life is void
+}
+
+// lose takes from the disk what was not synced, by the usual odds of power cuts.
+func (n *node) lose() {
+	policy := LoseUnsynced
+	switch odds := n.w.disks.IntN(100); {
+	case odds < 45:
+	case odds < 65:
+		policy = KeepPrefix
+	case odds < 80:
+		policy = KeepSectors
+	case odds < 88:
+		policy = KeepAll
+	default:
+		policy = KillProcess
+	}
+	n.w.marks.hit(markLoseAll + mark(policy))
+	n.disk.Crash(policy)
+}
+
+func (n *node) planRestart() {
+	p := &n.w.profile
+	down := n.w.faults.exponential(p.downMean)
+	if n.w.calm {
+		down = 0
+	}
+	n.w.inLife(millisecond+down, n, n.start)
+}
+
+// diskLatency is how long a sync takes.
+func (n *node) diskLatency() int64 {
+	p := &n.w.profile
+	mean := p.diskMean
+	if n.place == p.slowDisk {
+		mean *= 10
+	}
+	return p.diskMin + n.w.disks.exponential(mean)
+}
+
+// machine is the replica's StateMachine: the real store, watched.
+type machine struct{ n *node }
+
+// Apply implements replica.StateMachine.
+func (m *machine) Apply(i raft.Index, cmd []byte) []byte {
+	m.n.w.check.applies(m.n, i, cmd)
+	return m.n.store.Apply(i, cmd)
+}

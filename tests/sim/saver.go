@@ -1,0 +1,123 @@
+package sim
+
+import (
+	"dbdb/raft"
+)
+
+// saver is the replica's Disk, as package node runs it: Saves queue up while one
+// write is on its way, and the next write takes all of them. Write and sync are two
+// events, so that a crash can fall between them.
+type saver struct {
+	n     *node
+	queue []pendingSave
+	batch []pendingSave // written or about to be, not synced
+	busy  bool
+	round int // counts the syncs, so that one that is hurried does not happen twice
+}
+
+type pendingSave struct {
+	save raft.Save
+	done func(error)
+}
+
+// Save implements replica.Disk.
+func (s *saver) Save(save raft.Save, done func(error)) {
+	s.n.w.check.handedOut(s.n, save)
+	s.queue = append(s.queue, pendingSave{save, done})
+	if len(s.batch) > 0 {
+		s.n.w.marks.hit(markSavesQueued)
+	}
+	s.next()
+}
+
+// next plans the write of all queued Saves, unless one is on its way.
+func (s *saver) next() {
+	if s.busy || len(s.queue) == 0 {
+		return
+	}
+	s.busy = true
+	w := s.n.w
+	w.inLife(w.disks.between(0, w.profile.saverDelay), s.n, s.write)
+}
+
+func (s *saver) write() {
+	w := s.n.w
+	s.batch, s.queue = s.queue, nil
+	if len(s.batch) > 1 {
+		w.marks.hit(markGroupCommit)
+	}
+	saves := make([]raft.Save, len(s.batch))
+	for k, p := range s.batch {
+		saves[k] = p.save
+	}
+	w.note(written, s.n, saves[0].Seq, saves[len(saves)-1].Seq, uint64(s.n.lasting.durable.last()), 0)
+	if err := s.n.dir.Log().Write(saves...); err != nil {
+		s.fail(err)
+		return
+	}
+	s.planSync()
+	if w.faults.perMille(w.profile.crashAtEdge) {
+		s.n.crash(edgeWritten)
+	}
+}
+
+// planSync plans the sync of the batch that was written. A second plan overtakes
+// the first, when calm comes and disks are fast again.
+func (s *saver) planSync() {
+	round := s.round
+	s.n.w.inLife(s.n.diskLatency(), s.n, func() {
+		if round == s.round {
+			s.round++
+			s.sync()
+		}
+	})
+}
+
+func (s *saver) sync() {
+	w := s.n.w
+	if err := s.n.dir.Log().Sync(); err != nil {
+		s.fail(err)
+		return
+	}
+	batch := s.batch
+	s.batch, s.busy = nil, false
+	for _, p := range batch {
+		w.check.durable(s.n, p.save)
+	}
+	w.note(synced, s.n, batch[len(batch)-1].save.Seq, uint64(s.n.lasting.durable.last()), uint64(s.n.lasting.durable.term), 0)
+	if w.faults.perMille(w.profile.crashAtEdge) {
+		s.n.crash(edgeSynced)
+		return
+	}
+	for _, p := range batch {
+		if !s.n.input(func() { p.done(nil) }) {
+			return
+		}
+	}
+	s.next()
+	if !s.busy && w.profile.markIdle {
+		w.inLife(100*millisecond, s.n, s.markIdle)
+	}
+}
+
+// markIdle proves to a later recovery that the newest frame was synced.
+func (s *saver) markIdle() {
+	if s.busy {
+		return
+	}
+	if err := s.n.dir.Log().MarkIdle(); err != nil {
+		s.n.failed = err
+		s.n.survive()
+	}
+}
+
+// fail tells the replica that its disk is gone. The process ends: after a failed
+// sync nobody can say what the disk holds.
+func (s *saver) fail(err error) {
+	s.n.w.marks.hit(markDiskFailed)
+	batch := s.batch
+	s.n.input(func() { batch[0].done(err) })
+	if s.n.up {
+		violate("Disk failure ends the process", "n%d lives on after %v", s.n.place+1, err)
+	}
+}

@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"dbdb/raft"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	seedFlag  = flag.Int64("seed", -1, "run this one seed and print what happens")
+	seedsFlag = flag.Int("seeds", 0, "run a campaign of so many seeds")
+	fromFlag  = flag.Uint64("from", 1, "first seed of the campaign")
+	nodesFlag = flag.Int("nodes", 0, "number of servers; 0 lets each seed draw it")
+	traceFlag = flag.Bool("all", false, "with -seed: print each message and disk write too")
+)
+
+// What `go test` runs when nobody asks for more: seconds, not minutes.
+const (
+	defaultSeeds     = 100
+	shortSeeds       = 15
+	determinismSeeds = 50
+	workers          = 2
+)
+
+// TestSim runs simulated clusters under faults. With -seed it runs one seed, with
+// -seeds a campaign.
+func TestSim(t *testing.T) {
+	if *seedFlag >= 0 {
+		runOne(t, uint64(*seedFlag))
+		return
+	}
+	seeds := *seedsFlag
+	switch {
+	case seeds > 0:
+	case testing.Short():
+		seeds = shortSeeds
+	default:
+		seeds = defaultSeeds
+	}
+	c := &campaign{t: t, next: *fromFlag, end: *fromFlag + uint64(seeds), began: time.Now()}
+	if *seedsFlag > 0 {
+		c.progress = os.Stderr
+	}
+	c.run()
+	t.Log(c.summary())
+}
+
+func runOne(t *testing.T, seed uint64) {
+	var out io.Writer
+	if testing.Verbose() {
+		out = os.Stdout
+	}
+	res := Run(Options{Seed: seed, Nodes: *nodesFlag, Trace: out, All: *traceFlag})
+	t.Logf("seed %d: %s", seed, res.Profile)
+	t.Logf("%d events in %d.%03d s, %d writes, %d reads\n%v", res.Events, res.Virtual/second, res.Virtual%second/millisecond, res.Writes, res.Reads, &res.Marks)
+	t.Logf("event hash %s", res.Hash)
+	if res.Failure != nil {
+		t.Fatal(report(res))
+	}
+}
+
+// report is what a failure prints: what was promised, what happened last, and the
+// one line that shows it again.
+func report(res Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v\n\nseed %d: %s\nthe last events:\n", res.Failure, res.Seed, res.Profile)
+	for _, line := range res.Failure.Tail {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	nodes := ""
+	if *nodesFlag > 0 {
+		nodes = fmt.Sprintf(" -nodes=%d", *nodesFlag)
+	}
+	fmt.Fprintf(&b, "\nreproduce: go test ./tests/sim -run TestSim -seed=%d%s -v\n", res.Seed, nodes)
+	return b.String()
+}
+
+// campaign runs many seeds, each in a world of its own.
+type campaign struct {
+	t        *testing.T
+	progress io.Writer
+	began    time.Time
+	next     uint64
+	end      uint64
+
+	mu                    sync.Mutex
+	seeds, failed         int
+	virtual               int64
+	events, writes, reads int
+	marks                 Marks
+	told                  time.Time
+}
+
+// enoughSeeds is the size of a campaign in which everything interesting must happen.
+const enoughSeeds = 1000
+
+// enoughFailures ends a campaign: the first few tell what there is to tell.
+const enoughFailures = 3
+
+func (c *campaign) run() {
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for {
+				seed := atomic.AddUint64(&c.next, 1) - 1
+				if seed >= c.end || !c.add(Run(Options{Seed: seed, Nodes: *nodesFlag})) {
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// add takes the result of a run; it says whether the campaign goes on.
+func (c *campaign) add(res Result) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seeds++
+	c.virtual += res.Virtual
+	c.events, c.writes, c.reads = c.events+res.Events, c.writes+res.Writes, c.reads+res.Reads
+	c.marks.Add(res.Marks)
+	if res.Failure != nil {
+		c.failed++
+		c.t.Error(report(res))
+	}
+	if c.progress != nil && time.Since(c.told) > 5*time.Second {
+		c.told = time.Now()
+		fmt.Fprintln(c.progress, c.rate())
+	}
+	return c.failed < enoughFailures
+}
+
+func (c *campaign) rate() string {
+	elapsed := time.Since(c.began)
+	return fmt.Sprintf("%d seeds, %d of %d marks, %.2f virtual hours, %.0f virtual seconds per second, %d events, %d writes, %d reads, %d failed",
+		c.seeds, len(c.marks)-len(c.marks.Missing()), len(c.marks), float64(c.virtual)/float64(3600*second), float64(c.virtual)/float64(second)/elapsed.Seconds(), c.events, c.writes, c.reads, c.failed)
+}
+
+func (c *campaign) summary() string {
+	s := c.rate() + "\n" + c.marks.String()
+	if missing := c.marks.Missing(); len(missing) > 0 && c.seeds >= enoughSeeds && *nodesFlag == 0 {
+		c.t.Errorf("never seen in %d seeds: %s", c.seeds, strings.Join(missing, ", "))
+	}
+	return s
+}
+
+func TestDeterminismOneSeedIsOneRun(t *testing.T) {
+	seeds := uint64(determinismSeeds)
+	if testing.Short() {
+		seeds = 10
+	}
+	for seed := *fromFlag; seed < *fromFlag+seeds; seed++ {
+		first := Run(Options{Seed: seed})
+		second := Run(Options{Seed: seed, Trace: io.Discard})
+		require.Equal(t, first.Hash, second.Hash, "seed %d has two runs", seed)
+		require.Equal(t, first.Events, second.Events)
+	}
+}
+
+func TestTwoSeedsAreTwoRuns(t *testing.T) {
+	assert.NotEqual(t, Run(Options{Seed: 1}).Hash, Run(Options{Seed: 2}).Hash)
+}
+
+// TestSeedsThatOnceFailedStayFixed runs seeds.txt: a seed at the start of each line,
+// and a story after it.
+func TestSeedsThatOnceFailedStayFixed(t *testing.T) {
+	f, err := os.Open("seeds.txt")
+	require.NoError(t, err)
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		number, story, _ := strings.Cut(line, " ")
+		seed, err := strconv.ParseUint(number, 10, 64)
+		require.NoError(t, err, "a line of seeds.txt begins with a seed: %q", line)
+		require.NotEmpty(t, story, "seed %d has no story", seed)
+		if res := Run(Options{Seed: seed}); res.Failure != nil {
+			t.Errorf("%s\n%s", story, report(res))
+		}
+	}
+	require.NoError(t, lines.Err())
+}
+
+// BenchmarkVirtualSecond measures what a second of virtual time costs with five
+// servers and 50 operations in it, all oracles on.
+func BenchmarkVirtualSecond(b *testing.B) {
+	p := profile{
+		nodes: 5, founders: 5, slowDisk: nowhere, faultTime: int64(b.N) * second, segmentBytes: 64 << 10,
+		raft: raft.Config{ElectionTicks: electionTicks, HeartbeatTicks: 5}, readTimeoutTicks: 200,
+		delayMin: 500, delayMean: 1500, diskMin: 500, diskMean: 1500, loss: 10, duplicate: 10, oldest: second,
+		callDeadline: 200 * millisecond, refuses: true, downMean: 300 * millisecond,
+		crashEvery: 5 * second, partitionEvery: 5 * second, partitionMean: 500 * millisecond,
+		clients: 10, keys: 5, think: 190 * millisecond, clientTimeout: second, readShare: 400, removeShare: 50,
+	}
+	w := newWorld(Options{Seed: 1}, p)
+	res := w.run()
+	if res.Failure != nil {
+		b.Fatal(res.Failure)
+	}
+	b.ReportMetric(float64(res.Events)/float64(b.N), "events/op")
+	b.ReportMetric(float64(res.Writes+res.Reads)/float64(b.N), "answers/op")
+}

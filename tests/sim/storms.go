@@ -1,0 +1,151 @@
+package sim
+
+// storm is a directed kind of trouble: a story that random faults tell too seldom.
+type storm uint8
+
+const (
+	noStorm     storm = iota
+	elections         // leaders are cut off soon after they are elected
+	deposed           // leaders are cut off in one direction, and asked to read
+	firstNode         // node 1 crashes again and again while it is alone or nearly so
+	powerCuts         // servers crash right after they promised something
+	stormsCount       // not a storm
+)
+
+func (s storm) String() string {
+	return [...]string{"no storm", "elections", "deposed leaders", "first node", "power cuts"}[s]
+}
+
+// drawStorm bends the profile towards one story.
+func (p *profile) drawStorm(r chance) {
+	p.storm = storm(1 + r.IntN(int(stormsCount)-1))
+	switch p.storm {
+	case elections:
+		p.drawElections(r)
+	case deposed:
+		p.nodes = max(p.nodes, 3)
+		p.clockSkew, p.readShare = false, 600
+		p.raft.NoCheckQuorum = r.IntN(2) == 0
+		p.callDeadline = 3 * second
+		p.delayMean = min(p.delayMean, 5*millisecond)
+		p.loss = min(p.loss, 20)
+	case firstNode:
+		p.growth, p.founders = growsInFire, 1
+		p.nodes = max(p.nodes, 2)
+		p.diskMean = r.between(5, 60) * millisecond
+		p.downMean = r.between(1, 50) * millisecond
+	case powerCuts:
+		p.crashAtEdge = int(r.between(5, 25))
+		p.diskMean = r.between(5, 60) * millisecond
+		p.downMean = r.between(1, 100) * millisecond
+	}
+}
+
+// drawElections has two moods. With slow disks, leaders come back while their disk
+// is still busy with what they wrote. With one entry in a message and one message at
+// a time, a leader is cut off between the entries of the term before and its own: the
+// story of Figure 8.
+func (p *profile) drawElections(r chance) {
+	p.nodes = max(p.nodes, 3)
+	p.growth = grown
+	if r.IntN(4) == 0 { // two changes of one configuration, by two leaders
+		p.nodes, p.founders, p.growth = 6, 4, growsInFire
+	}
+	p.partitionEvery = 0
+	p.delayMean = min(p.delayMean, 10*millisecond)
+	p.loss = min(p.loss, 50)
+	p.holdReplies = false
+	if r.IntN(2) == 0 {
+		p.diskMean = r.between(10, 150) * millisecond
+		return
+	}
+	p.raft.MaxBatchBytes, p.raft.MaxInflight = 1, 1
+	p.diskMin, p.diskMean = 100, min(p.diskMean, 3*millisecond)
+}
+
+// beginStorm plays the profile's story again and again. That of elections is told by
+// the elections themselves.
+func (w *world) beginStorm() {
+	switch w.profile.storm {
+	case deposed:
+		w.repeat(second, w.deposeReader)
+	case firstNode:
+		w.repeat(150*millisecond, func() {
+			if n := w.nodes[0]; n.up {
+				n.crash(edgeAny)
+			}
+		})
+	}
+}
+
+// wasElected lets a new leader have little time.
+func (w *world) wasElected(leader *node) {
+	if w.profile.storm != elections || w.calm {
+		return
+	}
+	round := w.profile.delayMin + w.profile.delayMean + w.profile.diskMean
+	w.inLife(w.faults.between(0, 6*round), leader, func() {
+		if w.calm {
+			return
+		}
+		if w.faults.IntN(3) == 0 {
+			leader.crash(edgeAny)
+			return
+		}
+		w.cutOff(leader)
+	})
+}
+
+// cutOff leaves a leader with nothing but its own disk, until the others have
+// elected another; then it comes back and is overwritten, or is elected once more.
+func (w *world) cutOff(leader *node) {
+	w.marks.hit(markPartition)
+	w.note(networkFault, leader, 300, 0, 0, 0)
+	for k := range w.nodes {
+		w.network.cut[leader.place][k], w.network.cut[k][leader.place] = true, true
+	}
+	w.at(w.faults.between(100, 700)*millisecond, func() {
+		for k := range w.nodes {
+			w.network.cut[leader.place][k], w.network.cut[k][leader.place] = false, false
+		}
+	})
+}
+
+// deposeReader cuts a leader off in one direction: the others hear nothing and elect
+// another, which carries out writes. The old one is slow to notice. Its clients go
+// on reading there, and the answers to its last messages come late: if any of
+// them counts for a read that began after it, the read is stale.
+func (w *world) deposeReader() {
+	leader := w.leader()
+	if leader == nil {
+		return
+	}
+	w.marks.hit(markDeposedReader)
+	w.note(networkFault, leader, 400, 0, 0, 0)
+	last := w.now + w.faults.between(200, 900)*millisecond
+	for k, n := range w.nodes {
+		n.period = tickPeriod / 2
+		if k != leader.place {
+			w.network.cut[leader.place][k] = true
+			w.network.clogs[k][leader.place] = w.now + w.faults.between(100, 700)*millisecond
+		}
+	}
+	leader.period = 2 * tickPeriod
+	for range 20 {
+		w.at(w.faults.between(0, last-w.now), func() { w.askOne(opGet, leader) })
+		w.at(w.faults.between(0, last-w.now), func() { w.askOne(opSet, w.leader()) })
+	}
+	w.at(last-w.now, func() {
+		for k, n := range w.nodes {
+			n.period = tickPeriod
+			w.network.cut[leader.place][k] = false
+		}
+	})
+}
+
+// askOne is a client that asks once.
+func (w *world) askOne(kind operationKind, n *node) {
+	if n != nil && n.up && !w.calm {
+		w.clients.ask(&operation{kind: kind, key: w.clients.drawKey(), node: n}, func(*operation) {})
+	}
+}
