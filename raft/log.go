@@ -42,7 +42,9 @@ func (l *log) term(i Index) Term {
 }
 
 func (l *log) entry(i Index) Entry {
-	assert(i > l.base && i <= l.lastIndex(), "index %d is not in the log (%d, %d]", i, l.base, l.lastIndex())
+	if i <= l.base || i > l.lastIndex() {
+		broken("index %d is not in the log (%d, %d]", i, l.base, l.lastIndex())
+	}
 	return l.entries[i-l.base-1]
 }
 
@@ -57,7 +59,9 @@ func (l *log) between(from, to Index) []Entry {
 	if from > to {
 		return nil
 	}
-	assert(from > l.base && to <= l.lastIndex(), "[%d, %d] is not in the log (%d, %d]", from, to, l.base, l.lastIndex())
+	if from <= l.base || to > l.lastIndex() {
+		broken("[%d, %d] is not in the log (%d, %d]", from, to, l.base, l.lastIndex())
+	}
 	a, b := from-l.base-1, to-l.base
 	return l.entries[a:b:b]
 }
@@ -78,8 +82,9 @@ func (l *log) batch(from Index, maxBytes int) []Entry {
 
 func (l *log) append(entries ...Entry) {
 	for _, e := range entries {
-		assert(e.Index == l.lastIndex()+1, "append of %v after index %d", e, l.lastIndex())
-		assert(e.Term >= l.lastTerm(), "append of %v after term %d", e, l.lastTerm())
+		if e.Index != l.lastIndex()+1 || e.Term < l.lastTerm() {
+			broken("append of %v after %d@%d", e, l.lastIndex(), l.lastTerm())
+		}
 		l.entries = append(l.entries, e)
 	}
 }

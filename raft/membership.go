@@ -57,7 +57,7 @@ func (r *Raft) settleConfigurations() {
 // leader's own term. Without the second, two leaders can change the same
 // configuration in ways whose majorities do not meet (Ongaro, raft-dev, 2015).
 func (r *Raft) mayChangeConfiguration() bool {
-	return r.configurationIndex() <= r.commitIndex && r.log.term(r.commitIndex) == r.currentTerm
+	return r.configurationIndex() <= r.commitIndex && r.committedInTerm()
 }
 
 // AddLearner adds a server that receives the log without counting in any majority,

@@ -22,6 +22,9 @@ func (r *Raft) ReadIndex(id uint64) error {
 		return ErrNotLeader
 	}
 	r.leader.reads.waiting = append(r.leader.reads.waiting, id)
+	if !r.committedInTerm() {
+		r.trace(RuleReadWaits, nobody, r.commitIndex, r.log.term(r.commitIndex))
+	}
 	return nil
 }
 
@@ -31,11 +34,7 @@ func (r *Raft) ReadIndex(id uint64) error {
 // are not dropped (etcd#12680).
 func (r *Raft) startReadRound() {
 	q := &r.leader.reads
-	if q.active || len(q.waiting) == 0 {
-		return
-	}
-	if r.log.term(r.commitIndex) != r.currentTerm {
-		r.trace(RuleReadWaits, nobody, r.commitIndex, r.log.term(r.commitIndex))
+	if q.active || len(q.waiting) == 0 || !r.committedInTerm() {
 		return
 	}
 	q.round++

@@ -183,7 +183,9 @@ func (r *Raft) HandleAppendEntries(a AppendEntriesArgs) AppendEntriesReply {
 // timer: the leader is alive even if its entries do not fit (Figure 2, followers).
 func (r *Raft) follow(a AppendEntriesArgs) {
 	r.observeTerm(a.Term)
-	assert(r.state != Leader, "Election Safety: second leader %q in term %d", a.LeaderID, a.Term)
+	if r.state == Leader {
+		broken("Election Safety: second leader %q in term %d", a.LeaderID, a.Term)
+	}
 	if r.state != Follower || r.leaderID != a.LeaderID {
 		r.becomeFollower(a.Term, a.LeaderID)
 		r.trace(RuleNewLeader, a.LeaderID, 0, a.Term)
@@ -343,6 +345,10 @@ func (r *Raft) advanceCommitIndex() {
 		r.trace(RuleCommit, nobody, n, r.currentTerm)
 	}
 }
+
+// committedInTerm says whether this leader has committed an entry of its own term:
+// from then on its commitIndex covers everything that earlier leaders committed.
+func (r *Raft) committedInTerm() bool { return r.log.term(r.commitIndex) == r.currentTerm }
 
 func (r *Raft) setCommitIndex(i Index) {
 	if r.leader != nil {
