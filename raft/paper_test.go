@@ -458,6 +458,7 @@ func TestSuccessRaisesNextIndexAndMatchIndexAndNothingLowersThem(t *testing.T) {
 	s.Propose([]byte("x"))
 	s.flush()
 	s.Propose([]byte("y"))
+	s.Tick()
 	s.flush()
 	a := withEntries("n2", s.sent)
 	require.Len(t, a, 2, "sent ahead of the answer")

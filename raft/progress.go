@@ -37,6 +37,12 @@ type progress struct {
 	inflight int  // unanswered messages with entries, of this session
 	paused   bool // the last one failed: wait for the next heartbeat
 
+	// overdue lets a batch follow another that is not answered yet although it is not
+	// full. Without waiting, many small messages would each cost the follower a
+	// wake-up and a write, while its disk takes one at a time anyhow; so what comes
+	// meanwhile gathers until the answer, but no longer than a tick.
+	overdue bool
+
 	recentlyActive bool   // answered since the last check of the quorum (thesis §6.2)
 	ackedRound     uint64 // newest read round that it acknowledged (thesis §6.4)
 	sentCommit     Index  // how far it was told to commit

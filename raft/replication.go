@@ -59,6 +59,7 @@ func (r *Raft) tickLeader() {
 	for _, m := range r.Configuration().Members {
 		if p := r.leader.peers[m.ID]; p != nil {
 			p.roundTicks++
+			p.overdue = true
 			// An idle follower would hear of a commit with the next heartbeat only, and
 			// its readers would wait for it.
 			if p.inflight == 0 && p.sentCommit < min(r.commitIndex, p.matchIndex) {
@@ -132,9 +133,13 @@ func (r *Raft) replicate() {
 				maxBytes = 0 // one entry: it may well be refused
 			}
 			entries := r.log.batch(p.nextIndex, maxBytes)
+			if last := entries[len(entries)-1].Index; p.inflight > 0 && last == r.log.lastIndex() && !p.overdue {
+				break // not a full one: see progress.overdue
+			}
 			r.sendAppendEntries(m.ID, p, p.nextIndex-1, entries)
 			p.nextIndex += Index(len(entries))
 			p.inflight++
+			p.overdue = false
 		}
 	}
 }

@@ -248,6 +248,7 @@ func TestTheWindowOfMessagesInFlightIsBounded(t *testing.T) {
 	s.takeSent()
 	for range 10 {
 		s.Propose([]byte("x"))
+		s.Tick()
 		s.flush()
 	}
 	a := withEntries("n2", s.takeSent())
@@ -272,7 +273,29 @@ func TestAMessageIsBoundedInBytesButNeverEmpty(t *testing.T) {
 	for _, a := range withEntries("n2", s.sent) {
 		sizes = append(sizes, len(a.Entries))
 	}
-	require.Equal(t, []int{2, 1, 1, 1}, sizes)
+	require.Equal(t, []int{2, 1, 1}, sizes, "the last is not full")
+}
+
+func TestWhatDoesNotFillAMessageGathersWhileOneIsUnderWay(t *testing.T) {
+	s := newServer(t, 3, 1)
+	s.elect()
+	s.answer("n2")
+	s.takeSent()
+	for range 5 {
+		s.Propose([]byte("x"))
+		s.flush()
+	}
+	first := withEntries("n2", s.takeSent())
+	require.Len(t, first, 1)
+	s.HandleAppendEntriesReply("n2", first[0], AppendEntriesReply{Term: 2, Success: true})
+	s.flush()
+	require.Len(t, withEntries("n2", s.takeSent())[0].Entries, 4, "all that gathered")
+	s.Propose([]byte("y"))
+	s.flush()
+	require.Empty(t, withEntries("n2", s.takeSent()))
+	s.Tick()
+	s.flush()
+	require.Len(t, withEntries("n2", s.takeSent()), 1, "no longer than a tick")
 }
 
 func TestAProbeCarriesOneEntryAndIsAlone(t *testing.T) {
@@ -346,6 +369,7 @@ func TestAMessageThatOvertookAnotherIsSentAgain(t *testing.T) {
 	s.Propose([]byte("x"))
 	s.flush()
 	s.Propose([]byte("y"))
+	s.Tick()
 	s.flush()
 	a := withEntries("n2", s.takeSent())
 	s.HandleAppendEntriesReply("n2", a[0], AppendEntriesReply{Term: 2, Success: true})
