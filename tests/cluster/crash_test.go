@@ -3,7 +3,6 @@ package cluster
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -82,6 +81,13 @@ func (w *writer) longestGap() time.Duration {
 // of them; each time the same command lines again. What was acknowledged is there.
 func TestAcknowledgedWritesSurviveKill9(t *testing.T) {
 	servers := newCluster(t, 3)
+	t.Cleanup(func() {
+		for _, s := range servers {
+			if t.Failed() {
+				t.Logf("%s:\n%s", s.name, s.log.text())
+			}
+		}
+	})
 	startAll(servers)
 	var writers []*writer
 	ctx, cancel := context.WithCancel(t.Context())
@@ -163,15 +169,7 @@ func progress(t *testing.T, writers []*writer) {
 			}
 		}
 		return true
-	}, 30*time.Second, 5*time.Millisecond, "no progress:\n%s", logs(writers))
-}
-
-func logs(writers []*writer) string {
-	var all string
-	for _, w := range writers {
-		all += "--- " + w.server.name + "\n" + w.server.log.text()
-	}
-	return all
+	}, 30*time.Second, 5*time.Millisecond, "no progress")
 }
 
 func leaderOf(t *testing.T, servers []*server) *server {
@@ -187,22 +185,6 @@ func leaderOf(t *testing.T, servers []*server) *server {
 		return false
 	}, 10*time.Second, 5*time.Millisecond)
 	return found
-}
-
-type status struct {
-	State  string `json:"state"`
-	Leader string `json:"leader"`
-	Term   uint64 `json:"term"`
-}
-
-func (s *server) status() (st status) {
-	resp, err := http.Get(s.url("/v1/status"))
-	if err != nil {
-		return status{}
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_ = json.NewDecoder(resp.Body).Decode(&st)
-	return st
 }
 
 // readBack reads every acknowledged key, from all servers in turn.

@@ -5,6 +5,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
@@ -163,12 +164,44 @@ func newCluster(t testing.TB, n int, more ...string) []*server {
 	return servers
 }
 
-// startAll starts servers and waits until all are ready.
+// startAll starts servers and waits until all are ready, and voters: before that, to
+// kill one may leave no majority.
 func startAll(servers []*server) {
 	for _, s := range servers {
 		s.start()
 	}
 	for _, s := range servers {
 		s.ready()
+		require.Eventually(s.t, func() bool { return s.status().voters() == len(servers) }, 30*time.Second, 5*time.Millisecond)
 	}
+}
+
+// status is what /v1/status says.
+type status struct {
+	State   string `json:"state"`
+	Leader  string `json:"leader"`
+	Term    uint64 `json:"term"`
+	Members []struct {
+		Role string `json:"role"`
+	} `json:"members"`
+}
+
+func (st status) voters() (n int) {
+	for _, m := range st.Members {
+		if m.Role == "voter" {
+			n++
+		}
+	}
+	return n
+}
+
+// status asks the server; a server that is down has none.
+func (s *server) status() (st status) {
+	resp, err := http.Get(s.url("/v1/status"))
+	if err != nil {
+		return status{}
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_ = json.NewDecoder(resp.Body).Decode(&st)
+	return st
 }
