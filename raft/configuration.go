@@ -83,6 +83,10 @@ func (c Configuration) with(m Member) Configuration {
 	return Configuration{Members: members}
 }
 
+// MaxMembers bounds a configuration: every change writes all of it down, and every
+// heartbeat walks it.
+const MaxMembers = 64
+
 // MaxAddrBytes is the longest address of a member: a DNS name, a colon, a port.
 const MaxAddrBytes = 255 + 1 + 5
 
@@ -104,7 +108,7 @@ func (c Configuration) Encode() []byte {
 func DecodeConfiguration(data []byte) (Configuration, error) {
 	var c Configuration
 	count, n := binary.Uvarint(data)
-	if n <= 0 || count > uint64(len(data)) {
+	if n <= 0 || count > MaxMembers {
 		return c, malformed("configuration of %d bytes", len(data))
 	}
 	data = data[n:]

@@ -12,10 +12,18 @@ type candidateState struct {
 // to candidate: convert to candidate" (Figure 2, §5.2). Only a voter of the
 // configuration in use campaigns; a server that is not one keeps waiting.
 func (r *Raft) ElectionTimeout() {
-	if r.state == Leader {
+	switch {
+	case r.state == Leader:
 		return
+	case r.state == Candidate && r.disk.savedTerm < r.currentTerm:
+		// The own vote is still on its way to the disk, so nobody was asked yet. To go on
+		// to the next term would chase the disk for ever.
+		return
+	case r.state == Candidate:
+		r.lostElections++
 	}
 	r.resetElectionTimer()
+	r.leaderID = nobody // it is silent; a server that may not campaign must know that too
 	if !r.Configuration().IsVoter(r.cfg.ID) || r.currentTerm >= maxTerm {
 		return
 	}

@@ -77,10 +77,14 @@ func (r *Raft) AddLearner(m Member) (Index, Term, error) {
 		at := r.configurationIndex()
 		return at, r.log.term(at), nil
 	}
+	c := r.Configuration().with(m)
+	if _, err := DecodeConfiguration(c.Encode()); err != nil {
+		return 0, 0, ErrBadMember // every server would refuse the entry
+	}
 	if !r.mayChangeConfiguration() {
 		return 0, 0, ErrConfigurationBusy
 	}
-	r.appendConfiguration(r.Configuration().with(m))
+	r.appendConfiguration(c)
 	return r.configurationIndex(), r.currentTerm, nil
 }
 

@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,6 +103,31 @@ func TestToAddAMemberAgainChangesNothing(t *testing.T) {
 	require.Equal(t, first, again)
 	require.Equal(t, term, sameTerm)
 	require.Equal(t, first, s.log.lastIndex())
+}
+
+// What a follower could not decode must not get into the log.
+func TestAMemberThatCannotBeWrittenDownIsRefused(t *testing.T) {
+	long := string(make([]byte, MaxAddrBytes+1))
+	for name, m := range map[string]Member{
+		"no id": {}, "long id": {ID: NodeID(long)}, "long raft address": {ID: "n9", RaftAddr: long}, "long HTTP address": {ID: "n9", HTTPAddr: long},
+	} {
+		s := leaderOf(t, 1)
+		_, _, err := s.AddLearner(m)
+		require.ErrorIs(t, err, ErrBadMember, name)
+		require.Equal(t, Index(2), s.log.lastIndex(), name)
+	}
+}
+
+func TestAConfigurationHasABound(t *testing.T) {
+	c := members(1)
+	for k := range MaxMembers - 1 {
+		c = c.with(Member{ID: NodeID(fmt.Sprintf("x%d", k))})
+	}
+	s := start(t, Config{}, Restored{Term: 1, Entries: logOf(c, 1)})
+	s.Tick()
+	s.settle()
+	_, _, err := s.AddLearner(n9)
+	require.ErrorIs(t, err, ErrBadMember)
 }
 
 func TestAMemberWithANewAddressKeepsItsRole(t *testing.T) {

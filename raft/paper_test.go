@@ -378,6 +378,7 @@ func TestACandidateWhoseElectionFailsStartsANewOne(t *testing.T) {
 	s := newServer(t, 3, 1)
 	s.cfg.NoPreVote = true
 	s.ElectionTimeout()
+	s.settle()
 	ticks(s, s.electionTimeout)
 	require.Equal(t, Candidate, s.state)
 	require.Equal(t, Term(3), s.currentTerm)

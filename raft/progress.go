@@ -43,6 +43,12 @@ type progress struct {
 	// meanwhile gathers until the answer, but no longer than a tick.
 	overdue bool
 
+	// batchBytes bounds the next message. It halves when a message fails and grows with
+	// each answer: on a slow link a large message would miss its deadline every time,
+	// and nothing would ever get across.
+	batchBytes int
+	heartbeats int // unanswered ones, of any session
+
 	recentlyActive bool   // answered since the last check of the quorum (thesis §6.2)
 	ackedRound     uint64 // newest read round that it acknowledged (thesis §6.4)
 	sentCommit     Index  // how far it was told to commit
@@ -61,7 +67,7 @@ func (r *Raft) addPeers() {
 		if m.ID == r.cfg.ID || r.leader.peers[m.ID] != nil {
 			continue
 		}
-		p := &progress{recentlyActive: true, roundTarget: r.log.lastIndex()}
+		p := &progress{recentlyActive: true, roundTarget: r.log.lastIndex(), batchBytes: r.cfg.MaxBatchBytes}
 		r.leader.peers[m.ID] = p
 		r.restart(p, r.log.lastIndex())
 	}
@@ -72,6 +78,17 @@ func (r *Raft) restart(p *progress, next Index) {
 	r.leader.sessions++
 	p.session, p.nextIndex = r.leader.sessions, next
 	p.probing, p.inflight = true, 0
+}
+
+// batchGrowth is how much more a message may carry after one was answered, and the
+// least that batchBytes falls to.
+const batchGrowth = 16 << 10
+
+// answered notes that the fate of a message is known, whatever it is.
+func (p *progress) answered(a AppendEntriesArgs) {
+	if len(a.Entries) == 0 {
+		p.heartbeats--
+	}
 }
 
 // maySend says whether one more message with entries may leave.

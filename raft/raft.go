@@ -13,6 +13,10 @@ var ErrBusy = errors.New("raft: too many uncommitted entries")
 // term. Nothing was done.
 var ErrConfigurationBusy = errors.New("raft: a configuration change is in progress")
 
+// ErrBadMember says that a server cannot be added: its id or an address is too
+// long, or there are MaxMembers already. Nothing was done.
+var ErrBadMember = errors.New("raft: a member's names are too long, or there are too many members")
+
 // Raft is one server's consensus state: Figure 2 as a value. It does no I/O, has
 // no clock and starts no goroutine. Inputs are methods; what they ask of the
 // outside is collected by Effects. Not safe for concurrent use.
@@ -43,6 +47,8 @@ type Raft struct {
 	// fresh draw at each tick would shorten it (etcd#4887).
 	electionElapsed int
 	electionTimeout int
+	// lostElections counts the elections without a result since a leader was heard.
+	lostElections int
 
 	disk    diskState
 	shadow  shadow // what check saw last
@@ -122,6 +128,9 @@ func (r *Raft) isOnlyVoter() bool {
 	return r.state == Follower && c.Voters() == 1 && c.IsVoter(r.cfg.ID)
 }
 
+// maxTimeoutDoublings bounds the wait for votes to 32 election timeouts.
+const maxTimeoutDoublings = 5
+
 func (r *Raft) resetElectionTimer() {
 	r.electionElapsed = 0
 	r.electionTimeout = r.cfg.ElectionTicks + r.cfg.Rand.IntN(r.cfg.ElectionTicks)
@@ -146,6 +155,9 @@ func (r *Raft) becomeFollower(t Term, leader NodeID) {
 	if r.state == Leader {
 		r.resetElectionTimer() // it did not run while leading
 	}
+	if leader != nobody {
+		r.lostElections = 0
+	}
 	r.state, r.leaderID = Follower, leader
 	r.candidate, r.leader = nil, nil
 }
@@ -162,7 +174,13 @@ func (r *Raft) Saved(s Save) {
 	switch {
 	case r.state == Candidate && s.Term == r.currentTerm && s.VotedFor == r.cfg.ID:
 		// The candidate's own vote counts from here: led before its vote is durable,
-		// a term can be led twice, by one server and its own restart.
+		// a term can be led twice, by one server and its own restart. The requests leave
+		// now, so the time for an answer begins now. It doubles with each election
+		// without a result: if voters need longer than a timeout to make their votes
+		// durable, no election would ever end (the paper's "broadcastTime must be an
+		// order of magnitude less than the election timeout", §5.6, is then not met).
+		r.resetElectionTimer()
+		r.electionTimeout <<= min(r.lostElections, maxTimeoutDoublings)
 		r.countVote(r.cfg.ID)
 	case r.state == Leader:
 		r.advanceCommitIndex() // the own disk is one more matchIndex (thesis §10.2.1)
@@ -204,11 +222,23 @@ func (r *Raft) takeSave() {
 // takeApply is the rule for all servers: "if commitIndex > lastApplied: increment
 // lastApplied, apply log[lastApplied] to state machine" (Figure 2, §5.3).
 func (r *Raft) takeApply() {
-	if r.commitIndex > r.lastApplied {
-		r.effects.Apply = r.log.between(r.lastApplied+1, r.commitIndex)
-		r.lastApplied = r.commitIndex
-		r.trace(RuleApply, nobody, r.lastApplied, 0)
+	if r.commitIndex <= r.lastApplied {
+		return
 	}
+	r.effects.Apply = r.log.batch(r.lastApplied+1, maxApplyBytes)
+	if last := r.effects.Apply[len(r.effects.Apply)-1].Index; last > r.commitIndex {
+		r.effects.Apply = r.log.between(r.lastApplied+1, r.commitIndex)
+	}
+	r.lastApplied += Index(len(r.effects.Apply))
+	r.trace(RuleApply, nobody, r.lastApplied, 0)
 }
+
+// maxApplyBytes bounds what one call of Effects hands to the state machine: after a
+// restart that is the whole log, and a server that applies it in one go answers
+// nobody meanwhile.
+const maxApplyBytes = 1 << 20
+
+// MoreToApply says that committed entries are left for the next call of Effects.
+func (r *Raft) MoreToApply() bool { return r.lastApplied < r.commitIndex }
 
 func (r *Raft) send(c Call) { r.effects.Send = append(r.effects.Send, c) }

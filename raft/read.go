@@ -41,9 +41,18 @@ func (r *Raft) startReadRound() {
 	q.index, q.active = r.commitIndex, true
 	q.reads, q.waiting = q.waiting, nil
 	r.trace(RuleReadRound, nobody, q.index, r.currentTerm)
-	r.broadcastHeartbeat()
+	for _, m := range r.Configuration().Members {
+		// A far follower answers more slowly than rounds begin. Its newest heartbeats
+		// would crowd out its entries; the next message carries the round's number too.
+		if p := r.leader.peers[m.ID]; p != nil && p.heartbeats < maxHeartbeats {
+			r.sendHeartbeat(m.ID, p)
+		}
+	}
 	r.finishReadRound()
 }
+
+// maxHeartbeats bounds the unanswered heartbeats to one peer that a round adds to.
+const maxHeartbeats = 16
 
 // finishReadRound releases the reads of the round when a majority has answered a
 // message that was sent after it began. If answers get lost, every later message

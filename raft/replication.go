@@ -6,11 +6,8 @@ import "slices"
 // is what lets it learn which older entries are committed (§8).
 func (r *Raft) becomeLeader() {
 	assert(r.state == Candidate, "a %v cannot win an election", r.state)
-	r.state, r.leaderID = Leader, r.cfg.ID
+	r.state, r.leaderID, r.lostElections = Leader, r.cfg.ID, 0
 	r.candidate, r.leader = nil, &leaderState{peers: map[NodeID]*progress{}}
-	for _, e := range r.log.between(r.commitIndex+1, r.log.lastIndex()) {
-		r.leader.uncommittedBytes += e.size()
-	}
 	r.trace(RuleWonElection, nobody, 0, r.currentTerm)
 	r.appendAsLeader(EntryNoop, nil)
 	r.addPeers()
@@ -98,17 +95,9 @@ func (r *Raft) HeartbeatTimeout() {
 		return
 	}
 	r.leader.heartbeatElapsed = 0
-	r.broadcastHeartbeat()
 	for _, m := range r.Configuration().Members {
 		if p := r.leader.peers[m.ID]; p != nil {
 			p.paused = false
-		}
-	}
-}
-
-func (r *Raft) broadcastHeartbeat() {
-	for _, m := range r.Configuration().Members {
-		if p := r.leader.peers[m.ID]; p != nil {
 			r.sendHeartbeat(m.ID, p)
 		}
 	}
@@ -118,6 +107,7 @@ func (r *Raft) broadcastHeartbeat() {
 // agree. So it is never refused, and promises nothing that its receiver's disk
 // would have to confirm first: see MayReplyAtOnce.
 func (r *Raft) sendHeartbeat(to NodeID, p *progress) {
+	p.heartbeats++
 	r.sendAppendEntries(to, p, p.matchIndex, nil)
 }
 
@@ -128,7 +118,7 @@ func (r *Raft) replicate() {
 	for _, m := range r.Configuration().Members {
 		p := r.leader.peers[m.ID]
 		for p != nil && p.nextIndex <= r.log.lastIndex() && p.maySend(r.cfg.MaxInflight) {
-			maxBytes := r.cfg.MaxBatchBytes
+			maxBytes := p.batchBytes
 			if p.probing {
 				maxBytes = 0 // one entry: it may well be refused
 			}
@@ -258,6 +248,7 @@ func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep Ap
 	if p == nil {
 		return
 	}
+	p.answered(a)
 	// Success or not, the peer took this server for the leader of the term after the
 	// message was sent.
 	p.recentlyActive = true
@@ -285,6 +276,9 @@ func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep Ap
 // matchIndex fall (ongardie/raft.tla#18) lets commitIndex fall with it.
 func (r *Raft) matched(from NodeID, p *progress, a AppendEntriesArgs) {
 	last := a.PrevLogIndex + Index(len(a.Entries))
+	if len(a.Entries) > 0 && !p.probing {
+		p.batchBytes = min(p.batchBytes+batchGrowth, r.cfg.MaxBatchBytes)
+	}
 	if len(a.Entries) > 0 {
 		p.probing = false
 	}
@@ -311,6 +305,7 @@ func (r *Raft) backtrack(from NodeID, p *progress, a AppendEntriesArgs, rep Appe
 		}
 	}
 	r.restart(p, max(next, p.matchIndex+1))
+	p.paused = a.PrevLogIndex <= p.matchIndex // should it be none, this must not spin
 	r.trace(RuleBacktrack, from, p.nextIndex, rep.ConflictTerm)
 }
 
@@ -318,12 +313,15 @@ func (r *Raft) backtrack(from NodeID, p *progress, a AppendEntriesArgs, rep Appe
 // is unknown, so everything above matchIndex is in doubt and is sent again, after
 // the next heartbeat: a peer that is down would fail again at once.
 func (r *Raft) HandleAppendEntriesFailed(to NodeID, a AppendEntriesArgs) {
-	if r.state != Leader || a.Term != r.currentTerm || len(a.Entries) == 0 {
+	if r.state != Leader || a.Term != r.currentTerm || r.leader.peers[to] == nil {
 		return
 	}
-	if p := r.leader.peers[to]; p != nil && p.session == a.Session {
+	p := r.leader.peers[to]
+	p.answered(a)
+	if len(a.Entries) > 0 && p.session == a.Session {
 		r.restart(p, p.matchIndex+1)
 		p.paused, p.caughtUp = true, false
+		p.batchBytes = max(p.batchBytes/2, batchGrowth)
 	}
 }
 
@@ -358,7 +356,9 @@ func (r *Raft) committedInTerm() bool { return r.log.term(r.commitIndex) == r.cu
 func (r *Raft) setCommitIndex(i Index) {
 	if r.leader != nil {
 		for _, e := range r.log.between(r.commitIndex+1, i) {
-			r.leader.uncommittedBytes -= e.size()
+			if e.Term == r.currentTerm {
+				r.leader.uncommittedBytes -= e.size()
+			}
 		}
 	}
 	r.commitIndex = i

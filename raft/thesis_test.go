@@ -167,6 +167,47 @@ func TestNobodyCampaignsBeyondTheLastTerm(t *testing.T) {
 	require.Equal(t, Follower, s.state)
 }
 
+// A cluster of one whose fsync takes longer than an election timeout would chase its
+// disk for ever.
+func TestNoNewElectionWhileTheOwnVoteIsOnItsWayToTheDisk(t *testing.T) {
+	s := newServer(t, 1, 1)
+	s.Tick()
+	s.flush()
+	ticks(s, 1000)
+	require.Equal(t, Term(2), s.currentTerm)
+	s.settle()
+	require.Equal(t, Leader, s.state)
+}
+
+// The time for an answer begins when the requests leave, and doubles until somebody
+// leads: voters may need longer than a timeout to make their votes durable.
+func TestElectionsWithoutAResultLeaveMoreAndMoreTime(t *testing.T) {
+	s := newServer(t, 3, 1)
+	s.cfg.NoPreVote = true
+	s.ElectionTimeout()
+	for doubled := range 10 {
+		ticks(s, 7)
+		s.settle()
+		require.Zero(t, s.electionElapsed)
+		shortest := s.cfg.ElectionTicks << min(doubled, maxTimeoutDoublings)
+		require.GreaterOrEqual(t, s.electionTimeout, shortest)
+		require.Less(t, s.electionTimeout, 2*shortest)
+		ticks(s, s.electionTimeout)
+	}
+	s.HandleAppendEntries(from(s.currentTerm, 1, 1))
+	require.Zero(t, s.lostElections)
+	s.elect()
+	require.Zero(t, s.lostElections)
+}
+
+func TestAServerThatMayNotCampaignForgetsASilentLeader(t *testing.T) {
+	s := newServer(t, 0)
+	s.HandleAppendEntries(from(2, 0, 0))
+	require.Equal(t, NodeID("n2"), s.leaderID)
+	ticks(s, s.electionTimeout)
+	require.Equal(t, nobody, s.leaderID)
+}
+
 // --- The own disk ---
 
 // Led before its vote is durable, a term could be led twice: by this server and by
@@ -375,6 +416,9 @@ func TestAMessageThatOvertookAnotherIsSentAgain(t *testing.T) {
 	s.HandleAppendEntriesReply("n2", a[0], AppendEntriesReply{Term: 2, Success: true})
 	s.HandleAppendEntriesReply("n2", a[1], AppendEntriesReply{Term: 2, ConflictIndex: 3})
 	s.flush()
+	require.Empty(t, withEntries("n2", s.sent), "not at once: a peer that refuses all would be asked for ever")
+	s.HeartbeatTimeout()
+	s.flush()
 	again := withEntries("n2", s.sent)
 	require.Len(t, again, 1)
 	require.Equal(t, a[1].Entries, again[0].Entries)
@@ -384,10 +428,12 @@ func TestARefusalOfWhatIsKnownToMatchIsIgnored(t *testing.T) {
 	s := newServer(t, 3, 1)
 	s.elect()
 	s.answer("n2")
-	before := *s.leader.peers["n2"]
+	p := s.leader.peers["n2"]
+	before := *p
 	a := AppendEntriesArgs{Term: 2, PrevLogIndex: 1, PrevLogTerm: 1, Session: before.session}
 	s.HandleAppendEntriesReply("n2", a, AppendEntriesReply{Term: 2, ConflictIndex: 1})
-	require.Equal(t, before, *s.leader.peers["n2"])
+	p.heartbeats = before.heartbeats
+	require.Equal(t, before, *p)
 }
 
 // An idle follower is told of a commit at the next tick, not with the next heartbeat.
@@ -419,6 +465,71 @@ func TestALeaderRefusesWhatItCannotCommitBeyondABound(t *testing.T) {
 	s.answer("n2")
 	_, _, err = s.Propose([]byte("x"))
 	require.NoError(t, err)
+}
+
+// After a restart nothing is known to be committed; that is not the clients' fault.
+func TestANewLeaderCountsOnlyWhatItTookItself(t *testing.T) {
+	s := newServer(t, 3, 1, 1, 1, 1)
+	s.cfg.MaxUncommittedBytes = 3 * entryOverhead
+	s.elect()
+	_, _, err := s.Propose([]byte("x"))
+	require.NoError(t, err)
+	s.settle()
+	s.answer("n2")
+	require.Zero(t, s.leader.uncommittedBytes)
+}
+
+// On a slow link a large message misses its deadline every time.
+func TestMessagesThatFailGetSmallerAndGrowWithAnswers(t *testing.T) {
+	s := newServer(t, 3, 1)
+	s.elect()
+	s.answer("n2")
+	p := s.leader.peers["n2"]
+	for range 10 {
+		before := p.batchBytes
+		s.HandleAppendEntriesFailed("n2", AppendEntriesArgs{Term: 2, Entries: s.log.entries, Session: p.session})
+		require.Equal(t, max(before/2, batchGrowth), p.batchBytes)
+	}
+	s.HeartbeatTimeout()
+	for range 3 {
+		_, _, err := s.Propose(make([]byte, 20<<10), make([]byte, 20<<10), make([]byte, 20<<10))
+		require.NoError(t, err)
+	}
+	s.takeSent()
+	s.flush()
+	require.Len(t, withEntries("n2", s.sent)[0].Entries, 1)
+	s.answer("n2")
+	require.Greater(t, p.batchBytes, 3*batchGrowth)
+}
+
+func TestAFarFollowersHeartbeatsDoNotPileUp(t *testing.T) {
+	s := leaderOf(t, 3)
+	for id := range uint64(100) {
+		require.NoError(t, s.ReadIndex(id))
+		s.flush()
+		acknowledge(s, "n3")
+	}
+	require.Len(t, s.reads, 100)
+	require.Equal(t, maxHeartbeats, s.leader.peers["n2"].heartbeats)
+	s.HandleAppendEntriesFailed("n2", AppendEntriesArgs{Term: 2})
+	require.Equal(t, maxHeartbeats-1, s.leader.peers["n2"].heartbeats)
+}
+
+// After a restart the whole log is applied; whoever waits meanwhile waits for a part.
+func TestALongLogIsAppliedInParts(t *testing.T) {
+	s := newServer(t, 1, 1)
+	s.Tick()
+	s.settle()
+	for range 5 {
+		s.Propose(make([]byte, maxApplyBytes/2))
+	}
+	s.flush()
+	s.syncOne()
+	sizes := []int{}
+	for s.MoreToApply() {
+		sizes = append(sizes, len(s.flush().Apply))
+	}
+	require.Equal(t, []int{1, 1, 1, 1, 1}, sizes)
 }
 
 func TestOnlyALeaderTakesRequests(t *testing.T) {

@@ -16,6 +16,7 @@ var (
 	ErrNoLeader          = replica.ErrNoLeader
 	ErrBusy              = replica.ErrBusy
 	ErrConfigurationBusy = replica.ErrConfigurationBusy
+	ErrBadMember         = replica.ErrBadMember
 	ErrStopped           = replica.ErrStopped
 	// ErrOutcomeUnknown: the request is in a log, and may or may not be carried out.
 	ErrOutcomeUnknown = replica.ErrOutcomeUnknown
@@ -87,6 +88,11 @@ func request[T any](ctx context.Context, n *Node, late error, start func(done fu
 		if p.taken.CompareAndSwap(false, true) {
 			return none, ErrTimeout
 		}
-		return none, late
+		select {
+		case a := <-p.reply: // both were ready, and the answer is the better one
+			return a.value, a.err
+		default:
+			return none, late
+		}
 	}
 }

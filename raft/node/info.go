@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"dbdb/raft"
@@ -20,8 +21,6 @@ type Info struct {
 	// LeaderContact is how long ago the election timer was reset: on a follower, by
 	// its leader. 0 on the leader.
 	LeaderContact time.Duration
-
-	configurationIndex raft.Index
 }
 
 // Status is Info, with the leader's view of its peers.
@@ -46,7 +45,7 @@ func (n *Node) look(s raft.Status) Info {
 	return Info{
 		ID: s.ID, State: s.State, Term: s.Term, Leader: s.Leader,
 		CommitIndex: s.CommitIndex, AppliedIndex: n.replica.LastApplied(), LastIndex: s.LastIndex,
-		Configuration: s.Configuration, configurationIndex: s.ConfigurationIndex,
+		Configuration: s.Configuration,
 		LeaderContact: time.Duration(s.LeaderHeard) * n.cfg.TickInterval,
 	}
 }
@@ -63,8 +62,8 @@ func (n *Node) publish() {
 		n.cfg.Logger.Info("role", "node", now.ID.Name(), "state", now.State.String(), "term", uint64(now.Term),
 			"leader", now.Leader.Name(), "index", uint64(now.LastIndex))
 	}
-	if before.configurationIndex != now.configurationIndex {
-		n.cfg.Logger.Info("configuration", "node", now.ID.Name(), "index", uint64(now.configurationIndex),
+	if !slices.Equal(before.Configuration.Members, now.Configuration.Members) {
+		n.cfg.Logger.Info("configuration", "node", now.ID.Name(), "index", uint64(now.LastIndex),
 			"voters", names(now.Configuration, raft.Voter), "learners", names(now.Configuration, raft.Learner))
 	}
 }

@@ -119,6 +119,9 @@ func (n *Node) loop() {
 		}
 		n.replica.Flush()
 		n.publish()
+		if n.replica.Raft().MoreToApply() {
+			n.post(func() {}) // come back soon, after whoever else waits
+		}
 	}
 }
 

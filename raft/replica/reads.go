@@ -1,6 +1,10 @@
 package replica
 
-import "dbdb/raft"
+import (
+	"slices"
+
+	"dbdb/raft"
+)
 
 // reads takes linearizable reads through their stages: waiting for a leader to be
 // asked, asked for a read index, waiting for the state machine to apply it. Every
@@ -178,7 +182,10 @@ func (q *reads) tick() {
 		q.all[done].finish(ErrNoLeader)
 		done++
 	}
-	q.all = q.all[done:]
+	if q.all = q.all[done:]; done > 0 {
+		// Without a leader nobody else takes them out of the queue.
+		q.waiting = slices.DeleteFunc(q.waiting, func(rd *read) bool { return rd.done == nil })
+	}
 }
 
 func (q *reads) fail(err error) {

@@ -12,6 +12,7 @@ package replica
 
 import (
 	"errors"
+	"slices"
 
 	"dbdb/raft"
 )
@@ -24,6 +25,8 @@ var (
 	// ErrConfigurationBusy: another change of the configuration is under way, or this
 	// leader is too new to make one. Nothing was done.
 	ErrConfigurationBusy = raft.ErrConfigurationBusy
+	// ErrBadMember: this server cannot be added. Nothing was done.
+	ErrBadMember = raft.ErrBadMember
 	// ErrNoLeader: no leader confirmed the read in time. A read changes nothing, so
 	// it may be tried again.
 	ErrNoLeader = errors.New("replica: no leader")
@@ -71,10 +74,9 @@ type Replica struct {
 	waiters     waiters
 	reads       reads
 
-	ledTerm         raft.Term  // the term this server leads, or 0
-	configuredIndex raft.Index // of the configuration that the transport was told of
-	configured      bool
-	closed          bool
+	ledTerm    raft.Term          // the term this server leads, or 0
+	configured raft.Configuration // what the transport was told
+	closed     bool
 }
 
 // save is a Save on its way to the disk, and what waits for it.
@@ -283,12 +285,11 @@ func (p *Replica) noticeLeadership() {
 }
 
 func (p *Replica) tellTransport() {
-	index := p.raft.ConfigurationIndex()
-	if p.configured && index == p.configuredIndex {
-		return
+	// Not the index of the configuration: a new leader may have put another one there.
+	if c := p.raft.Configuration(); !slices.Equal(c.Members, p.configured.Members) {
+		p.configured = c
+		p.cfg.Transport.Configure(c)
 	}
-	p.configured, p.configuredIndex = true, index
-	p.cfg.Transport.Configure(p.raft.Configuration())
 }
 
 // Close answers everybody who still waits. Replies to RPCs that wait for the disk

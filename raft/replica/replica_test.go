@@ -434,3 +434,33 @@ func TestAFailedMessageIsToldToTheCore(t *testing.T) {
 	r.answer()
 	require.Equal(t, raft.Index(2), r.LastApplied())
 }
+
+// A new leader may put another configuration at the index of the one that it
+// truncates.
+func TestTheTransportIsToldOfAConfigurationThatReplacesAnother(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	r.Propose([]byte("x"), func(replica.Result, error) {})                 // 3@2
+	r.AddLearner(raft.Member{ID: "n9", RaftAddr: "old:1"}, func(error) {}) // 4@2
+	r.Flush()
+	c := raft.Configuration{Members: []raft.Member{{ID: "n1", Role: raft.Voter}, {ID: "n2", Role: raft.Voter}, {ID: "n8"}}}
+	a := entries(3, 2, 2, "y", "") // 3@3, 4@3
+	a.Entries[1].Kind, a.Entries[1].Data = raft.EntryConfiguration, c.Encode()
+	r.appendEntries(a)
+	told := r.transport.configurations
+	require.Equal(t, c, told[len(told)-1])
+}
+
+func TestReadsThatTimedOutAreForgottenWithoutALeader(t *testing.T) {
+	r := newRig(t, 3)
+	answered := 0
+	for range 1000 {
+		for range 100 {
+			r.Read(func(error) { answered++ })
+		}
+		r.Tick() // no Flush: nobody is ever asked
+	}
+	require.Equal(t, 80_100, answered)
+	require.Equal(t, 19_900, r.WaitingReads())
+}
