@@ -251,3 +251,15 @@ func TestAPanicIsA500ThatSaysNothing(t *testing.T) {
 	detail := requireProblem(t, send(s, "POST", "/apply", `{"op":"set","key":"x","value":"1"}`).Result(), 500, "internal")
 	assert.NotContains(t, detail, "secret")
 }
+
+func TestLargeBodiesAreBoundedAllTogether(t *testing.T) {
+	s, f := leaderServer(t)
+	big := `{"op":"set","key":"x","value":"` + strings.Repeat("v", 1<<20) + `"}`
+	require.True(t, s.largeBodies.TryAcquire(maxLargeBodies))
+	requireProblem(t, send(s, "POST", "/apply", big).Result(), 429, "busy")
+	assert.Equal(t, 200, send(s, "POST", "/apply", setX).Code, "small ones are not concerned")
+	s.largeBodies.Release(maxLargeBodies)
+	assert.Equal(t, 200, send(s, "POST", "/apply", big).Code)
+	assert.True(t, s.largeBodies.TryAcquire(maxLargeBodies), "all of it was given back")
+	assert.Equal(t, 2, f.seen())
+}

@@ -45,6 +45,7 @@ var (
 	ErrNoLeader          = errors.New("no leader is known")
 	ErrBusy              = errors.New("too many requests are waiting")
 	ErrTimeout           = errors.New("the deadline passed before anything was done")
+	ErrBadMember         = errors.New("this node cannot be added")
 	ErrConfigurationBusy = errors.New("another change of the configuration is in flight")
 	ErrStopped           = errors.New("this node is stopping")
 	ErrOutcomeUnknown    = errors.New("the outcome is unknown")

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 )
@@ -14,6 +15,11 @@ type bodyBuffer struct{ bytes.Buffer }
 // large values shall not cost their memory for ever.
 const maxPooledBytes = 64 << 10
 
+// maxLargeBodies bounds the memory for bodies larger than maxPooledBytes, of all
+// requests together. Who comes when it is used up is told 429: a thousand clients that
+// each send almost all of 8 MiB would else take the machine's memory.
+const maxLargeBodies = 256 << 20
+
 // body reads the body of a request, at most MaxBodyBytes. What is returned is valid
 // until release. Memory is taken as bytes arrive, not as the header promises.
 func (s *Server) body(w http.ResponseWriter, r *http.Request) (b *bodyBuffer, release func(), f *failure) {
@@ -22,7 +28,9 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (b *bodyBuffer, re
 	}
 	b = s.bodies.Get().(*bodyBuffer)
 	b.Reset()
+	var large int64
 	release = func() {
+		s.largeBodies.Release(large)
 		if b.Cap() <= maxPooledBytes {
 			s.bodies.Put(b)
 		}
@@ -32,11 +40,31 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) (b *bodyBuffer, re
 		release()
 		return nil, nil, tooLarge()
 	}
-	if _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBodyBytes)); err != nil {
+	limited := http.MaxBytesReader(w, r.Body, MaxBodyBytes)
+	_, err := b.ReadFrom(io.LimitReader(limited, maxPooledBytes/2))
+	if err == nil && b.Len() == maxPooledBytes/2 {
+		weight := 2 * largest(r) // a buffer that grows has the old contents beside the new
+		if !s.largeBodies.TryAcquire(weight) {
+			w.Header().Set("Connection", "close")
+			release()
+			return nil, nil, busy.because("too many large requests are under way on this node; nothing was done")
+		}
+		large = weight
+		_, err = b.ReadFrom(limited)
+	}
+	if err != nil {
 		release()
 		return nil, nil, readFailure(err)
 	}
 	return b, release, nil
+}
+
+// largest is how many bytes the body may turn out to have.
+func largest(r *http.Request) int64 {
+	if r.ContentLength >= 0 {
+		return r.ContentLength
+	}
+	return MaxBodyBytes
 }
 
 func tooLarge() *failure {

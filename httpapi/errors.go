@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"dbdb/raft"
 )
 
 // Problem is one kind of error. Code is the part that clients may rely on; the
@@ -40,7 +42,9 @@ var (
 	nameTaken         = problem(409, "name_taken", "Name taken")
 	otherCluster      = problem(409, "other_cluster", "Other cluster")
 	addressTaken      = problem(409, "address_taken", "Address taken")
+	usedTwice         = problem(409, "used_twice", "Data directory used twice")
 	leaderUnreachable = problem(409, "leader_unreachable", "Leader unreachable")
+	tooManyMembers    = problem(409, "too_many_members", "Too many members")
 
 	bodyTooLarge  = problem(413, "body_too_large", "Body too large")
 	keyTooLarge   = problem(413, "key_too_large", "Key too large")
@@ -96,6 +100,8 @@ func (s *Server) failureOf(err error) *failure {
 		return noLeader.because("%s", s.noLeaderDetail())
 	case errors.Is(err, ErrBusy):
 		return busy.because("too many requests are waiting on this node; nothing was done")
+	case errors.Is(err, ErrBadMember):
+		return tooManyMembers.because("a cluster has at most %d members; nothing was done", raft.MaxMembers)
 	case errors.Is(err, ErrConfigurationBusy):
 		return configurationBusy.because("another change of the configuration is in flight; nothing was done")
 	case errors.Is(err, ErrStopped):

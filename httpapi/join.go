@@ -64,7 +64,7 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) *failure {
 	}
 	var refused *failure
 	f = s.atLeader(w, r, leaderCall{body: body.Bytes(), here: func(ctx context.Context) error {
-		if refused = refuseJoin(s.backend.Info(), j); refused != nil {
+		if refused = s.refuseJoin(j); refused != nil {
 			return nil
 		}
 		return s.joinHere(ctx, w, j)
@@ -119,7 +119,8 @@ var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$
 
 // ValidHost says whether host is a name or an address, without a port.
 func ValidHost(host string) error {
-	if _, err := netip.ParseAddr(host); err != nil && (len(host) > 255 || !hostPattern.MatchString(host)) {
+	ip, err := netip.ParseAddr(host)
+	if ip.Zone() != "" || err != nil && (len(host) > 255 || !hostPattern.MatchString(host)) {
 		return fmt.Errorf("%q is no host name", shorten(host))
 	}
 	return nil
@@ -128,7 +129,7 @@ func ValidHost(host string) error {
 // ValidAddress says whether addr is a host and a port that can be connected to.
 func ValidAddress(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
+	if err != nil || len(addr) > raft.MaxAddrBytes {
 		return fmt.Errorf("%q is not host:port", shorten(addr))
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -161,22 +162,33 @@ func ShortCluster(id string) string {
 }
 
 // refuseJoin is the leader's part of the identity rules.
-func refuseJoin(info Info, j JoinRequest) *failure {
-	if _, known := info.Configuration.Member(j.NodeID()); known {
-		return nil // a retry, or a new address
-	}
+func (s *Server) refuseJoin(j JoinRequest) *failure {
+	info := s.backend.Info()
 	if f := refuseName(info, j); f != nil {
 		return f
 	}
 	for _, m := range info.Configuration.Members {
-		if m.RaftAddr == j.RaftAddr || m.HTTPAddr == j.HTTPAddr {
+		if m.ID != j.NodeID() && (m.RaftAddr == j.RaftAddr || m.HTTPAddr == j.HTTPAddr) {
 			return addressTaken.because("%s (%s) has the address of %s, which is a member: give %s other ports or another --advertise-host", j.ID, j.RaftAddr, m.Name(), j.ID)
 		}
+	}
+	if m, known := info.Configuration.Member(j.NodeID()); known {
+		return s.refuseCopy(m, j)
 	}
 	self, _ := info.Configuration.Member(info.ID)
 	if host, elsewhere := elsewhere(self.RaftAddr, j.RaftAddr); elsewhere {
 		return leaderUnreachable.because("%s advertises %s, which %s (%s) cannot reach: restart %s with --advertise-host <name>",
 			info.Name, self.RaftAddr, j.ID, host, info.Name)
+	}
+	return nil
+}
+
+// refuseCopy lets a member come back, also under a new address, but not while it
+// still answers under the old one: then its directory was copied, and two processes
+// would vote and acknowledge as one server.
+func (s *Server) refuseCopy(m raft.Member, j JoinRequest) *failure {
+	if m.RaftAddr != j.RaftAddr && m.ID != s.backend.Info().ID && s.backend.Reachable(m.ID) {
+		return usedTwice.because("%s still answers at %s: is its data directory used twice? Stop that one before it is started at %s", j.ID, m.RaftAddr, j.RaftAddr)
 	}
 	return nil
 }

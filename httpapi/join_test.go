@@ -154,3 +154,58 @@ func TestABadJoinIsRefusedByCode(t *testing.T) {
 		})
 	}
 }
+
+func TestAMemberMayComeBackUnderAnotherAddress(t *testing.T) {
+	s, f := leaderServer(t)
+	moved := joinBody("id", "node2", "instance", "bbbbbb", "raftAddr", "localhost:9", "httpAddr", "localhost:10")
+	require.Equal(t, 200, send(s, "POST", "/join", moved).Code)
+	assert.Len(t, f.learners, 1)
+}
+
+// Two processes with one identity would vote and acknowledge as one server.
+func TestAMemberThatStillAnswersAtItsOldAddressIsNotMoved(t *testing.T) {
+	s, f := leaderServer(t)
+	f.reachable = map[raft.NodeID]bool{node2.ID: true}
+	moved := joinBody("id", "node2", "instance", "bbbbbb", "raftAddr", "localhost:9", "httpAddr", "localhost:10")
+	requireProblem(t, send(s, "POST", "/join", moved).Result(), 409, "used_twice")
+	assert.Empty(t, f.learners)
+	same := joinBody("id", "node2", "instance", "bbbbbb", "raftAddr", node2.RaftAddr, "httpAddr", node2.HTTPAddr)
+	assert.Equal(t, 200, send(s, "POST", "/join", same).Code, "a retry")
+}
+
+func TestAMemberCannotTakeTheAddressOfAnother(t *testing.T) {
+	s, _ := leaderServer(t)
+	moved := joinBody("id", "node2", "instance", "bbbbbb", "raftAddr", node1.RaftAddr, "httpAddr", "localhost:10")
+	requireProblem(t, send(s, "POST", "/join", moved).Result(), 409, "address_taken")
+}
+
+func TestAFullClusterSaysSo(t *testing.T) {
+	s, f := leaderServer(t)
+	f.learnerErr = ErrBadMember
+	requireProblem(t, send(s, "POST", "/join", joinBody()).Result(), 409, "too_many_members")
+}
+
+// An address that is accepted here is written into the log, where every member must
+// be able to read it.
+func TestAddressesThatCannotBeWrittenDownAreRefused(t *testing.T) {
+	long := strings.Repeat("0", 300)
+	for _, addr := range []string{"localhost:" + long + "1", "[::1%" + long + "]:1", "[::1%lo]:1", long + ":1"} {
+		assert.Error(t, ValidAddress(addr), addr)
+		s, f := leaderServer(t)
+		requireProblem(t, send(s, "POST", "/join", joinBody("raftAddr", addr)).Result(), 400, "invalid_joiner")
+		assert.Empty(t, f.learners)
+	}
+}
+
+func FuzzValidAddress(f *testing.F) {
+	f.Add("localhost:2221")
+	f.Add("[::1%lo]:1")
+	f.Add("localhost:" + strings.Repeat("0", 300) + "1")
+	f.Fuzz(func(t *testing.T, addr string) {
+		if ValidAddress(addr) == nil {
+			c := raft.Configuration{Members: []raft.Member{{ID: "n1", Role: raft.Voter, RaftAddr: addr, HTTPAddr: addr}}}
+			_, err := raft.DecodeConfiguration(c.Encode())
+			require.NoError(t, err)
+		}
+	})
+}

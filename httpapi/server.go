@@ -15,6 +15,7 @@ import (
 	"dbdb/kvstore"
 
 	"golang.org/x/net/netutil"
+	"golang.org/x/sync/semaphore"
 )
 
 // Bounds of the API. Each protects the node from its clients.
@@ -60,11 +61,14 @@ type Server struct {
 
 	leaderWait, writeDeadline, leaderSilence time.Duration
 
-	routes   map[string]map[string]handler // path, method
-	listing  string                        // of the routes, for a 404
-	origins  *http.CrossOriginProtection
-	peers    *http.Client // to the leader
-	bodies   sync.Pool
+	routes  map[string]map[string]handler // path, method
+	listing string                        // of the routes, for a 404
+	origins *http.CrossOriginProtection
+	peers   *http.Client // to the leader
+	bodies  sync.Pool
+
+	largeBodies *semaphore.Weighted // bytes; see maxLargeBodies
+
 	draining atomic.Bool
 	http     *http.Server
 }
@@ -80,6 +84,7 @@ func New(o Options) *Server {
 		leaderSilence: orDefault(o.LeaderSilence, 400*time.Millisecond),
 		origins:       http.NewCrossOriginProtection(),
 		peers:         newPeerClient(),
+		largeBodies:   semaphore.NewWeighted(maxLargeBodies),
 	}
 	s.bodies.New = func() any { return new(bodyBuffer) }
 	s.routes = map[string]map[string]handler{
@@ -96,7 +101,7 @@ func New(o Options) *Server {
 		Handler:           s,
 		ReadHeaderTimeout: ReadHeaderTimeout,
 		ReadTimeout:       TransferTimeout,
-		WriteTimeout:      TransferTimeout,
+		WriteTimeout:      2 * TransferTimeout, // it begins before the body has arrived
 		IdleTimeout:       IdleTimeout,
 		MaxHeaderBytes:    MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),

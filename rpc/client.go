@@ -17,12 +17,17 @@ const MaxOpenCalls = 256
 
 // Options are the settings of a Client. A zero field means the default.
 type Options struct {
-	// CallTimeout is how long a RequestVote or an AppendEntries waits for its
+	// CallTimeout is how long a pre-vote or an AppendEntries waits for its
 	// reply. Default 200 ms: the shortest election timeout. No call then outlives the
 	// election that it was made for, and a leader whose calls fail knows it before
 	// its peers may campaign. A longer one would hold places in the leader's window for
 	// a peer that hangs; a shorter one would call a slow fsync a failure.
 	CallTimeout time.Duration
+	// VoteTimeout is how long a RequestVote that is no pre-vote waits. Default 5 s: the
+	// voter answers when its vote is durable, and on a disk that takes longer than
+	// CallTimeout no election would ever end. A late vote is harmless, as it counts
+	// in its own term only.
+	VoteTimeout time.Duration
 	// ReadIndexTimeout is how long a ReadIndex waits. Default 500 ms: the leader asks
 	// a majority first, and a failed read only makes a client ask again.
 	ReadIndexTimeout time.Duration
@@ -41,7 +46,7 @@ func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&o.CallTimeout, 200 * time.Millisecond}, {&o.ReadIndexTimeout, 500 * time.Millisecond}, {&o.DialTimeout, 2 * time.Second}} {
+	}{{&o.CallTimeout, 200 * time.Millisecond}, {&o.VoteTimeout, 5 * time.Second}, {&o.ReadIndexTimeout, 500 * time.Millisecond}, {&o.DialTimeout, 2 * time.Second}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -111,7 +116,11 @@ func (c *Client) Configure(cfg raft.Configuration) {
 
 // RequestVote asks a server for its vote.
 func (c *Client) RequestVote(to raft.NodeID, a raft.RequestVoteArgs, done func(raft.RequestVoteReply, error)) {
-	c.make(to, requestVoteCall(a, done), c.opts.CallTimeout)
+	timeout := c.opts.VoteTimeout
+	if a.PreVote {
+		timeout = c.opts.CallTimeout
+	}
+	c.make(to, requestVoteCall(a, done), timeout)
 }
 
 // AppendEntries sends a server entries, or a heartbeat.

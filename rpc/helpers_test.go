@@ -141,7 +141,7 @@ func members(addr string) raft.Configuration {
 }
 
 // patient is for the tests in real time: a slow machine must not look like a slow peer.
-var patient = Options{CallTimeout: time.Minute, ReadIndexTimeout: time.Minute, DialTimeout: time.Minute, Logger: discard}
+var patient = Options{CallTimeout: time.Minute, VoteTimeout: time.Minute, ReadIndexTimeout: time.Minute, DialTimeout: time.Minute, Logger: discard}
 
 // newClient makes a client of node1 that knows node2, until the end of the test.
 func newClient(t testing.TB, addr string, opts Options) *Client {

@@ -102,6 +102,7 @@ var translation = []struct{ from, to error }{
 	{node.ErrNoLeader, httpapi.ErrNoLeader},
 	{node.ErrBusy, httpapi.ErrBusy},
 	{node.ErrTimeout, httpapi.ErrTimeout},
+	{node.ErrBadMember, httpapi.ErrBadMember},
 	{node.ErrConfigurationBusy, httpapi.ErrConfigurationBusy},
 	{node.ErrStopped, httpapi.ErrStopped},
 	{node.ErrOutcomeUnknown, httpapi.ErrOutcomeUnknown},

@@ -39,13 +39,17 @@ func health(ctx context.Context, args []string, env environment, stdout io.Write
 	return err
 }
 
+// peerClient talks to nodes. It uses no proxy: the variables that name one are
+// meant for the internet, and containers get them unasked.
+var peerClient = &http.Client{Transport: &http.Transport{}}
+
 // fetch copies the answer to a GET and returns its status.
 func fetch(ctx context.Context, target, path string, to io.Writer) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+target+path, nil)
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := peerClient.Do(req)
 	if err != nil {
 		return 0, fmt.Errorf("no answer from %s: %w", target, rootCause(err))
 	}

@@ -157,7 +157,7 @@ func exchange(ctx context.Context, method, url string, body []byte) (status int,
 		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := peerClient.Do(req)
 	if err != nil {
 		return 0, nil, err
 	}

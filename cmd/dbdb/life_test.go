@@ -18,6 +18,8 @@ import (
 
 	"dbdb/httpapi"
 
+	"dbdb/raft/wal"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -407,4 +409,15 @@ func TestAnUnknownVariableIsWarnedOf(t *testing.T) {
 	})
 	cancel()
 	assert.Equal(t, 0, <-code)
+}
+
+// A node that was killed while it founded a cluster, and is then told to join one.
+func TestAnUnfinishedFoundationIsForgottenIfAnotherClusterIsJoined(t *testing.T) {
+	inEmptyDirectory(t)
+	node1 := newNode(t, "node1").start("--bootstrap").ready()
+	dir, err := wal.Open(wal.OS{}, filepath.Join("data", "node2"), wal.Options{Node: "node2"})
+	require.NoError(t, err)
+	require.NoError(t, dir.SetCluster("abcd", true))
+	require.NoError(t, dir.Close())
+	newNode(t, "node2").start("--join", node1.addr()).ready()
 }

@@ -23,8 +23,16 @@ func (p *process) enter(ctx context.Context, dir *wal.Dir) (raft.Restored, error
 	id := dir.Identity()
 	restored := dir.Log().Restored()
 	switch {
-	case id.Cluster != "" && id.Founding:
+	case id.Founding && (p.o.bootstrap || len(restored.Entries) > 0):
 		return p.found(dir, id.Cluster, restored) // the last process was killed in the middle
+	case id.Founding:
+		// It was killed before there was a cluster, and is not asked to make one any more.
+		if err := dir.SetCluster("", false); err != nil {
+			return restored, err
+		}
+		id = dir.Identity()
+	}
+	switch {
 	case id.Cluster != "":
 		return restored, p.checkJoin(ctx, dir, restored)
 	case p.o.bootstrap:
