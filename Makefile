@@ -30,15 +30,20 @@ cover: ## Coverage of the packages under raft/
 	go test -cover ./raft/...
 
 run: build ## Run three nodes on the README's ports; Ctrl-C stops them
-	@mkdir -p data && echo $$$$ > data/run.pid; \
-	trap 'trap - INT TERM; kill $$(jobs -p) 2>/dev/null || true; wait; rm -f data/run.pid' INT TERM EXIT; \
+	@mkdir -p data; \
+	if ps -o args= -p "$$(cat data/run.pid 2>/dev/null)" 2>/dev/null | grep -q bin/dbdb; then \
+		echo "make run is running already; make stop ends it"; exit 1; fi; \
+	echo $$$$ > data/run.pid; \
+	set -m; `# groups of their own: Ctrl-C reaches the nodes once, through the trap` \
+	trap 'trap "" INT TERM; kill $$(jobs -p) 2>/dev/null; wait; rm -f data/run.pid; exit 0' INT TERM; \
 	./bin/dbdb --node-id node1 --raft-port 2221 --http-port 8221 --bootstrap & \
 	./bin/dbdb --node-id node2 --raft-port 2222 --http-port 8222 --join localhost:8221 & \
 	./bin/dbdb --node-id node3 --raft-port 2223 --http-port 8223 --join localhost:8221 & \
-	wait
+	wait; rm -f data/run.pid
 
 stop: ## Stop what `make run` started
-	@[ -f data/run.pid ] && kill -TERM $$(cat data/run.pid) || echo "nothing to stop"
+	@if ps -o args= -p "$$(cat data/run.pid 2>/dev/null)" 2>/dev/null | grep -q bin/dbdb; then \
+		kill "$$(cat data/run.pid)"; else echo "nothing to stop"; fi
 
 clean: ## Remove what was built; data stays
 	rm -rf bin coverage.out

@@ -153,6 +153,7 @@ func (r *Raft) HandleRequestVoteReply(from NodeID, a RequestVoteArgs, rep Reques
 
 // countVote counts voters, not votes: "if votes received from majority of servers:
 // become leader" (Figure 2, §5.2). Only voters of the configuration in use count.
+// becomeLeader is in replication.go, with what a leader does.
 func (r *Raft) countVote(from NodeID) {
 	r.candidate.votes[from] = true
 	granted, c := 0, r.Configuration()

@@ -104,8 +104,8 @@ func (r *Raft) HeartbeatTimeout() {
 }
 
 // sendHeartbeat sends an empty AppendEntries from where the logs are known to
-// agree. So it is never refused, and promises nothing that its receiver's disk
-// would have to confirm first: see MayReplyAtOnce.
+// agree. So nobody who is not in a newer term refuses it, and it promises nothing
+// of the log that its receiver's disk would have to confirm first: see MayReplyAtOnce.
 func (r *Raft) sendHeartbeat(to NodeID, p *progress) {
 	p.heartbeats++
 	r.sendAppendEntries(to, p, p.matchIndex, nil)
