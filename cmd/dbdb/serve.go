@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -71,7 +72,7 @@ func (p *process) sayStart() {
 	}
 	next := fmt.Sprintf("curl 'localhost:%d/v1/status'", p.o.httpPort)
 	if p.o.bootstrap {
-		next = fmt.Sprintf("dbdb --node-id node2 --raft-port %d --http-port %d --join localhost:%d", p.o.raftPort+1, p.o.httpPort+1, p.o.httpPort)
+		next = fmt.Sprintf("%s --node-id node2 --raft-port %d --http-port %d --join localhost:%d", os.Args[0], p.o.raftPort+1, p.o.httpPort+1, p.o.httpPort)
 	}
 	p.log.Info("dbdb starts", "http", hostPort(p.o.bind, p.o.httpPort), "raft", hostPort(p.o.bind, p.o.raftPort),
 		"data", p.o.dataDir, "next", next)
