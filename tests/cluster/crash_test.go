@@ -84,7 +84,7 @@ func TestAcknowledgedWritesSurviveKill9(t *testing.T) {
 	t.Cleanup(func() {
 		for _, s := range servers {
 			if t.Failed() {
-				t.Logf("%s:\n%s", s.name, s.log.text())
+				t.Logf("%s:\n%s", s.name, s.log.String())
 			}
 		}
 	})

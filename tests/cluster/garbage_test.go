@@ -48,6 +48,6 @@ func TestGarbageOnTheRaftPort(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		assert.Equal(t, before, leader.status(), "role and term")
-		assert.NotContains(t, leader.log.text(), "panic")
+		assert.NotContains(t, leader.log.String(), "panic")
 	})
 }

@@ -67,10 +67,10 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-func (b *lockedBuffer) text() string {
+func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.String()
+	return b.Buffer.String()
 }
 
 // freePorts finds ports that nobody listens on.
