@@ -27,7 +27,6 @@ type PeerStatus struct {
 	MatchIndex Index
 	NextIndex  Index
 	Session    uint64 // of replication; see progress
-	Active     bool   // answered since the last check of the quorum
 }
 
 // Status describes the server as it is now.
@@ -42,7 +41,7 @@ func (r *Raft) Status() Status {
 		s.LeaderHeard = 0
 		for _, m := range s.Configuration.Members {
 			if p := r.leader.peers[m.ID]; p != nil {
-				s.Peers = append(s.Peers, PeerStatus{m.ID, p.matchIndex, p.nextIndex, p.session, p.recentlyActive})
+				s.Peers = append(s.Peers, PeerStatus{m.ID, p.matchIndex, p.nextIndex, p.session})
 			}
 		}
 	}
