@@ -103,10 +103,9 @@ func (l *log) truncate(i Index) {
 	l.unsavedFrom = i
 }
 
-// firstIndexOf returns the first index of the run of entries of one term that
-// ends at i.
-func (l *log) firstIndexOf(t Term, i Index) Index {
-	for i > l.base+1 && l.term(i-1) == t {
+// firstOfTerm returns the index of the first entry with the term of the entry at i.
+func (l *log) firstOfTerm(i Index) Index {
+	for t := l.term(i); i > l.base+1 && l.term(i-1) == t; {
 		i--
 	}
 	return i

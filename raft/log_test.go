@@ -24,7 +24,7 @@ func TestALogAboveABase(t *testing.T) {
 	require.False(t, l.matches(9, 3), "unknown is not 0 (etcd-io/raft 76f1249)")
 	require.False(t, l.matches(13, 4))
 	require.Panics(t, func() { l.term(9) })
-	require.Equal(t, Index(11), l.firstIndexOf(3, 11))
+	require.Equal(t, Index(11), l.firstOfTerm(11))
 	require.Equal(t, Index(10), l.lastIndexOf(2, 12))
 }
 

@@ -224,7 +224,7 @@ func (r *Raft) conflict(prev Index) AppendEntriesReply {
 	rep := AppendEntriesReply{Term: r.currentTerm, ConflictIndex: r.log.lastIndex() + 1}
 	if prev <= r.log.lastIndex() {
 		rep.ConflictTerm = r.log.term(prev)
-		rep.ConflictIndex = r.log.firstIndexOf(rep.ConflictTerm, prev)
+		rep.ConflictIndex = r.log.firstOfTerm(prev)
 	}
 	return rep
 }
