@@ -147,11 +147,9 @@ func (n *Node) failed(err error) {
 // Done is closed when the node has stopped, by itself or by Close.
 func (n *Node) Done() <-chan struct{} { return n.stopped }
 
-// Err says why the node stopped by itself; nil after Close. Call it after Done.
-func (n *Node) Err() error { return n.err }
-
 // Close stops the node and returns when its goroutines are gone. Every request that
-// is under way gets an answer.
+// is under way gets an answer. The error says why the node stopped by itself, if it
+// did.
 func (n *Node) Close() error {
 	n.stopOnce.Do(func() { close(n.stop) })
 	<-n.stopped
