@@ -32,7 +32,7 @@ type entry struct {
 func New() *Store { return &Store{} }
 
 // Apply carries out the command of the log entry at index i. It copies what it
-// keeps: the log may be compacted while the value lives on.
+// keeps: cmd is the log's.
 //
 // A command that does not decode changes nothing and returns ResultRefused. Encode
 // lets none into the log, so only a fault elsewhere can bring one here. To
@@ -69,26 +69,20 @@ func (s *Store) Len() int {
 	return s.entries.Len()
 }
 
-// Applied is the index of the last command that was applied; 0 before the first.
-func (s *Store) Applied() raft.Index {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.applied
-}
-
 // Hash is a fingerprint of the whole state: two replicas that applied the same
 // commands have the same one, in every process and on every machine. It reads
 // every key, so it is for tests and checks, not for the path of a request.
 func (s *Store) Hash() uint64 {
-	entries, applied := s.cut()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	h := fnv.New64a()
 	number := func(n uint64) {
 		var b [8]byte
 		binary.BigEndian.PutUint64(b[:], n)
 		_, _ = h.Write(b[:])
 	}
-	number(uint64(applied))
-	entries.Scan(func(key string, e entry) bool {
+	number(uint64(s.applied))
+	s.entries.Scan(func(key string, e entry) bool {
 		// Lengths go in too: "ab"+"c" and "a"+"bc" are different states.
 		number(uint64(len(key)))
 		_, _ = io.WriteString(h, key)
@@ -98,13 +92,4 @@ func (s *Store) Hash() uint64 {
 		return true
 	})
 	return h.Sum64()
-}
-
-// cut returns the state as of now. The copy shares its nodes with the live map and
-// costs the same for any size. It takes the writer's lock because copying
-// marks the nodes as shared.
-func (s *Store) cut() (*btree.Map[string, entry], raft.Index) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.entries.Copy(), s.applied
 }

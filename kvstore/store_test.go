@@ -29,7 +29,7 @@ func TestAKeyHasTheValueAndIndexOfItsLastSet(t *testing.T) {
 	assert.Equal(t, "2", value)
 	assert.Equal(t, raft.Index(5), modIndex)
 	assert.True(t, found)
-	assert.Equal(t, raft.Index(5), s.Applied())
+	assert.Equal(t, raft.Index(5), s.applied)
 }
 
 func TestAnEmptyValueIsNotAMissingKey(t *testing.T) {
@@ -58,7 +58,7 @@ func TestACommittedCommandThatDoesNotDecodeChangesNothingAndCrashesNobody(t *tes
 	for i, garbage := range [][]byte{nil, {1}, {7, 7, 7, 7, 7}, []byte(`{"op":"set"}`)} {
 		index := raft.Index(2 + i)
 		assert.Equal(t, ResultRefused, string(s.Apply(index, garbage)))
-		assert.Equal(t, index, s.Applied())
+		assert.Equal(t, index, s.applied)
 	}
 	value, _, _ := s.Get("x")
 	assert.Equal(t, "1", value)
