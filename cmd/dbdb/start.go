@@ -112,7 +112,7 @@ func (p *process) checkJoin(ctx context.Context, dir *wal.Dir, restored raft.Res
 	case theirs == "" || theirs == ours:
 		return nil
 	case alone:
-		return exit(exitData, "%s", httpapi.OtherCluster(p.o.nodeID, dir.Path(), ours, theirs))
+		return exit(exitData, "%s", httpapi.OtherCluster(p.o.nodeID, p.o.dataDir, ours, theirs))
 	}
 	p.log.Warn("the address of --join is in another cluster", "address", addr,
 		"cluster", httpapi.ShortCluster(theirs), "ours", httpapi.ShortCluster(ours))

@@ -12,9 +12,9 @@ import (
 const (
 	lockName = "LOCK"
 	walDir   = "wal"
-	// DefaultSegmentBytes is the size of a segment. Making one takes some 20 ms of
+	// defaultSegmentBytes is the size of a segment. Making one takes some 20 ms of
 	// writing zeros; a larger one would make that pause longer, not rarer per byte.
-	DefaultSegmentBytes = 16 << 20
+	defaultSegmentBytes = 16 << 20
 )
 
 // Options say how to open a data directory.
@@ -22,7 +22,7 @@ type Options struct {
 	// Node is the operator's name for the node, at most 63 bytes. A directory that
 	// holds another node's data is refused.
 	Node string
-	// SegmentBytes is the size of new segments, DefaultSegmentBytes if 0. A larger
+	// SegmentBytes is the size of new segments, 16 MiB if 0. A larger
 	// frame gets a segment of its own size.
 	SegmentBytes int64
 	// Random is where instance ids and salts come from, crypto/rand if nil.
@@ -50,7 +50,7 @@ type Dir struct {
 // other error is one of the file system.
 func Open(fsys FS, dir string, opt Options) (*Dir, error) {
 	if opt.SegmentBytes == 0 {
-		opt.SegmentBytes = DefaultSegmentBytes
+		opt.SegmentBytes = defaultSegmentBytes
 	}
 	if opt.Random == nil {
 		opt.Random = rand.Reader
@@ -184,9 +184,6 @@ func hasFrames(fsys FS, name string) (used bool, err error) {
 	}
 	return false, nil
 }
-
-// Path is the directory's name, as it was given to Open.
-func (d *Dir) Path() string { return d.path }
 
 // Identity says whose data the directory holds.
 func (d *Dir) Identity() Identity { return d.identity }
