@@ -153,7 +153,7 @@ func (a ReadIndexArgs) Validate() error {
 	return nil
 }
 
-// Validate says whether a reply to a is one that a server could have sent.
+// Validate says whether a reply is one that a server could have sent.
 func (rep RequestVoteReply) Validate() error {
 	if rep.Term > maxTerm {
 		return malformed("term %d", rep.Term)

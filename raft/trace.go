@@ -84,7 +84,7 @@ func Rules() []RuleText {
 	}
 }
 
-// Event is one transition, told to Config.Tracer after it happened.
+// Event is one transition, told to Config.Tracer as it happens.
 type Event struct {
 	Rule  Rule
 	Node  NodeID

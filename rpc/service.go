@@ -7,9 +7,8 @@ import (
 )
 
 // Handler receives the calls of other servers; package node implements it. A method
-// returns after it has handed the call over to the node's loop. It may wait while the
-// loop's inbox is full, which slows the caller down, but not for the reply: that is
-// given to done later, after the fsync it depends on.
+// returns after it has handed the call over to the node's loop. It does not wait for
+// the reply: that is given to done later, after the fsync it depends on.
 //
 // done is called at most once, from any goroutine, and not after the node has closed;
 // a call whose done never comes ends with its connection. The arguments belong to

@@ -31,7 +31,7 @@ const (
 	kindContinued = 3 // nothing; the last frame of a segment once the next one exists
 )
 
-// Bounds on numbers that were read; the same as in the core.
+// maxTerm bounds the terms that are read; the same as in the core.
 const maxTerm raft.Term = 1 << 62
 
 type frameHeader struct {

@@ -47,7 +47,7 @@ type arena struct{ chunk []byte }
 
 const (
 	arenaChunk = 64 << 10
-	// arenaLargest keeps a small survivor of a compaction from holding much else.
+	// arenaLargest bounds what the end of a chunk wastes.
 	arenaLargest = 4 << 10
 )
 

@@ -49,8 +49,9 @@ type header struct {
 	// salt goes into every checksum of the segment's frames. Without it a client
 	// could store a value that looks like a frame.
 	salt [8]byte
-	// last is the newest data frame before this segment. It was synced before the segment
-	// was made, so a segment before that ends earlier has lost its tail.
+	// last is the newest frame before this segment, but for the one that says that this
+	// segment exists. It was synced before the segment was made, so a segment before
+	// that ends earlier has lost its tail.
 	last link
 	// lastIndex is the index of the last log entry before this segment.
 	lastIndex raft.Index
