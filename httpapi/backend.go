@@ -76,8 +76,8 @@ type Info struct {
 	LeaderContact time.Duration
 }
 
-// Leads says whether the node believes that it is the leader.
-func (i Info) Leads() bool { return i.State == raft.Leader }
+// leads says whether the node believes that it is the leader.
+func (i Info) leads() bool { return i.State == raft.Leader }
 
 // leader returns the member that leads, if it is known and is another one.
 func (i Info) leader() (raft.Member, bool) {

@@ -104,7 +104,7 @@ func (s *Server) tryLeader(ctx context.Context, w http.ResponseWriter, r *http.R
 	if info.Cluster == "" {
 		return nil, ErrNotMember
 	}
-	if info.Leads() {
+	if info.leads() {
 		return nil, c.here(ctx)
 	}
 	leader, known := info.leader()

@@ -44,7 +44,7 @@ func (s *Server) checks(info Info) []check {
 	switch {
 	case info.Leader == "":
 		leader.why = "no leader is known"
-	case !info.Leads() && info.LeaderContact > s.leaderSilence:
+	case !info.leads() && info.LeaderContact > s.leaderSilence:
 		leader.why = fmt.Sprintf("%s was last heard %v ago", info.Leader.Name(), info.LeaderContact)
 	}
 	if lag := info.CommitIndex - min(info.AppliedIndex, info.CommitIndex); lag > raft.Index(maxLag) {

@@ -62,7 +62,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) *failure {
 func (s *Server) memberStatus(info Info, m Member, progress []Progress) MemberStatus {
 	id := raft.NodeID(m.ID)
 	ms := MemberStatus{Member: m}
-	if info.Leads() || info.Leader == "" {
+	if info.leads() || info.Leader == "" {
 		reachable := id == info.ID || s.backend.Reachable(id)
 		ms.Reachable = &reachable
 	}
