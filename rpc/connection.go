@@ -66,9 +66,12 @@ func (c *clientConn) close(err error) {
 	})
 }
 
-func (c *clientConn) isGone() bool {
+func (c *clientConn) isGone() bool { return isClosed(c.gone) }
+
+// isClosed says whether a channel that carries nothing was closed.
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-c.gone:
+	case <-c:
 		return true
 	default:
 		return false

@@ -40,9 +40,9 @@ type Server struct {
 	// complaints keeps a stranger from filling the log.
 	complaints *limiter
 
+	closing chan struct{} // closed by Close, under mu
+
 	mu        sync.Mutex
-	closed    bool
-	closing   chan struct{}
 	listeners map[net.Listener]struct{}
 	conns     []*serverConn // oldest first
 	wg        sync.WaitGroup
@@ -81,7 +81,7 @@ func (s *Server) Serve(l net.Listener) error {
 		case err == nil:
 			pause = 0
 			s.start(conn)
-		case s.isClosed():
+		case isClosed(s.closing):
 			return nil
 		case isTemporary(err):
 			// Out of file descriptors, as a rule. Ending here would make this server
@@ -117,17 +117,11 @@ func (s *Server) sleep(d time.Duration) bool {
 func (s *Server) listen(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if isClosed(s.closing) {
 		return false
 	}
 	s.listeners[l] = struct{}{}
 	return true
-}
-
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
 }
 
 // Close ends all listeners and connections and waits until all goroutines of the
@@ -135,8 +129,7 @@ func (s *Server) isClosed() bool {
 // server before the node that handles its calls.
 func (s *Server) Close() {
 	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
+	if !isClosed(s.closing) {
 		close(s.closing)
 	}
 	for l := range s.listeners {
@@ -157,7 +150,7 @@ func (s *Server) start(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.closed:
+	case isClosed(s.closing):
 		c.close(errServerClosed)
 	case !s.makeRoom():
 		c.close(errTooMany)

@@ -38,14 +38,7 @@ func (c *serverConn) close(err error) {
 	})
 }
 
-func (c *serverConn) isGone() bool {
-	select {
-	case <-c.gone:
-		return true
-	default:
-		return false
-	}
-}
+func (c *serverConn) isGone() bool { return isClosed(c.gone) }
 
 // write sends replies. The deadline keeps a peer that does not read them from
 // holding goroutines for ever.
