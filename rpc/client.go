@@ -157,20 +157,10 @@ func (c *Client) make(to raft.NodeID, call call, timeout time.Duration) {
 
 // Reachable says whether there is a connection to a member that has welcomed us and
 // has not let a deadline pass since it was last heard. Connections are made for
-// calls: a member that nobody called is not reachable, and LastError is nil.
+// calls: a member that nobody called is not reachable.
 func (c *Client) Reachable(id raft.NodeID) bool {
-	if p := c.peer(id); p != nil {
-		return p.reachable()
-	}
-	return false
-}
-
-// LastError is why a member is not reachable, or nil if it is or was never called.
-func (c *Client) LastError(id raft.NodeID) error {
-	if p := c.peer(id); p != nil {
-		return p.lastError()
-	}
-	return nil
+	p := c.peer(id)
+	return p != nil && p.reachable()
 }
 
 func (c *Client) peer(id raft.NodeID) *peer {

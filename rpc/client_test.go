@@ -126,7 +126,7 @@ func TestACallToABlackHoleEndsAtItsDeadline(t *testing.T) {
 		assert.Equal(t, 250*time.Millisecond, (<-second).at.Sub(begin))
 		assert.Equal(t, 500*time.Millisecond, <-read)
 		assert.False(t, c.Reachable(n2))
-		assert.ErrorIs(t, c.LastError(n2), ErrTimeout)
+		assert.ErrorIs(t, lastError(c, n2), ErrTimeout)
 	})
 }
 
@@ -138,7 +138,7 @@ func TestABlackHoleIsDialledAgainAfterFourSilences(t *testing.T) {
 			assert.Equal(t, 1, n.dialled(), "a time-out keeps its connection")
 		}
 		synctest.Wait()
-		assert.ErrorIs(t, c.LastError(n2), errSilent)
+		assert.ErrorIs(t, lastError(c, n2), errSilent)
 		assert.ErrorIs(t, callOnce(c), errSilent, "fails fast during the back-off")
 		time.Sleep(time.Second)
 		assert.ErrorIs(t, callOnce(c), ErrTimeout)
@@ -192,7 +192,7 @@ func TestCallsSucceedAgainAfterThePeerRestarted(t *testing.T) {
 			s.Close()
 			synctest.Wait()
 			assert.False(t, c.Reachable(n2))
-			assert.ErrorIs(t, c.LastError(n2), errHangUp)
+			assert.ErrorIs(t, lastError(c, n2), errHangUp)
 		}
 	})
 }
@@ -212,7 +212,7 @@ func TestAServerThatIsDownIsDialledLessAndLessOften(t *testing.T) {
 			assert.Zero(t, time.Since(at), "a call in the back-off fails fast")
 			time.Sleep(10 * time.Millisecond)
 		}
-		assert.ErrorIs(t, c.LastError(n2), down)
+		assert.ErrorIs(t, lastError(c, n2), down)
 		for i := 1; i < len(dials); i++ {
 			planned := min(50*time.Millisecond<<(i-1), time.Second)
 			assert.InDelta(t, planned.Seconds(), dials[i].Sub(dials[i-1]).Seconds(), planned.Seconds()/4+0.010)
@@ -259,7 +259,7 @@ func TestAServerThatDoesNotAnswerTheHelloIsGivenUp(t *testing.T) {
 		}()
 		assert.ErrorIs(t, callOnce(c), ErrTimeout)
 		time.Sleep(2 * time.Second)
-		assert.ErrorIs(t, c.LastError(n2), errNoHello)
+		assert.ErrorIs(t, lastError(c, n2), errNoHello)
 	})
 }
 
@@ -272,7 +272,7 @@ func TestARefusalIsTheErrorOfTheCallAndOfTheMember(t *testing.T) {
 	var refused *RefusedError
 	require.ErrorAs(t, callOnce(c), &refused)
 	assert.Equal(t, "cluster ID mismatch: node1 speaks for 91bc…, this cluster is 3f2a…", refused.Reason)
-	assert.ErrorAs(t, c.LastError(n2), &refused)
+	assert.ErrorAs(t, lastError(c, n2), &refused)
 	assert.False(t, c.Reachable(n2))
 }
 

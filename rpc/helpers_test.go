@@ -221,3 +221,11 @@ func (s *stranger) requireClosed() {
 }
 
 func crcOf(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }
+
+// lastError is why a peer is not reachable, nil if it is or was never called.
+func lastError(c *Client, id raft.NodeID) error {
+	p := c.peer(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lastErr
+}

@@ -398,12 +398,6 @@ func (p *peer) reachable() bool {
 	return p.conn != nil && p.silences == 0
 }
 
-func (p *peer) lastError() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.lastErr
-}
-
 // sayUp and sayDown log the change from one to the other, not every call; the
 // caller holds mu. A line about a failure may be suppressed, and then so is the one
 // about its end.
