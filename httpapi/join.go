@@ -23,7 +23,7 @@ type JoinRequest struct {
 }
 
 // NodeID is what the node is called inside Raft.
-func (j JoinRequest) NodeID() raft.NodeID { return raft.NodeID(j.ID + "." + j.Instance) }
+func (j JoinRequest) NodeID() raft.NodeID { return raft.NewNodeID(j.ID, j.Instance) }
 
 // JoinReply answers a JoinRequest once the node's membership is committed.
 type JoinReply struct {

@@ -29,14 +29,6 @@ type Member struct {
 // Name is the operator's name of the member: its NodeID without the suffix.
 func (m Member) Name() string { return m.ID.Name() }
 
-// Name is the operator's name for the server: the NodeID up to its last dot.
-func (id NodeID) Name() string {
-	if dot := strings.LastIndexByte(string(id), '.'); dot > 0 {
-		return string(id[:dot])
-	}
-	return string(id)
-}
-
 // Configuration is the set of servers that make up the cluster (§6), sorted by ID
 // so that every server walks it in the same order. It is immutable: a change
 // makes a new one.

@@ -1,6 +1,9 @@
 package raft
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // NodeID identifies one data directory for ever: the operator's name and a
 // random suffix, as "node2.7f3a9c". A wiped node that comes back under the same
@@ -9,6 +12,17 @@ import "fmt"
 //
 // The empty NodeID is "nobody": no vote, no leader. No server has it.
 type NodeID string
+
+// NewNodeID puts a NodeID together. The suffix has no dot.
+func NewNodeID(name, suffix string) NodeID { return NodeID(name + "." + suffix) }
+
+// Name is the operator's name for the server: the NodeID up to its last dot.
+func (id NodeID) Name() string {
+	if dot := strings.LastIndexByte(string(id), '.'); dot > 0 {
+		return string(id[:dot])
+	}
+	return string(id)
+}
 
 // nobody is the NodeID of no server: "votedFor null" in Figure 2.
 const nobody NodeID = ""

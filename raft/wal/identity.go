@@ -30,7 +30,7 @@ type Identity struct {
 }
 
 // NodeID is the server's name in the protocol: node and instance.
-func (i Identity) NodeID() raft.NodeID { return raft.NodeID(i.Node + "." + i.Instance) }
+func (i Identity) NodeID() raft.NodeID { return raft.NewNodeID(i.Node, i.Instance) }
 
 // identityFile is what identity.json holds. The checksum is over the same bytes
 // with an empty checksum.
