@@ -20,8 +20,9 @@ type log struct {
 func newLog(entries []Entry) log {
 	l := log{entries: entries[:len(entries):len(entries)]}
 	for k, e := range entries {
-		assert(e.Index == Index(k)+1, "restored log has a hole: %v at position %d", e, k)
-		assert(k == 0 || e.Term >= entries[k-1].Term, "restored log's terms decrease at %v", e)
+		if e.Index != Index(k)+1 || k > 0 && e.Term < entries[k-1].Term {
+			broken("restored log has %v at position %d", e, k)
+		}
 	}
 	l.unsavedFrom = l.lastIndex() + 1
 	return l

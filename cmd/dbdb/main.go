@@ -1,4 +1,4 @@
-// Command dbdb is a node of a replicated key-value store, and a few client commands
+// Command dbdb is a node of a replicated key-value store, and a client command
 // to look at one.
 //
 //	dbdb --node-id node1 --raft-port 2221 --http-port 8221 --bootstrap

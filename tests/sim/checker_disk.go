@@ -1,6 +1,10 @@
 package sim
 
-import "dbdb/raft"
+import (
+	"slices"
+
+	"dbdb/raft"
+)
 
 // lasting is what the checker knows of a server's disk, across all its lives.
 type lasting struct {
@@ -35,6 +39,9 @@ func (c *checker) flushed(n *node) {
 	if h.term != v.Term || h.votedFor != v.VotedFor || h.last() != v.LastIndex || h.at(h.last()) != v.log.at(v.LastIndex) {
 		violate("All state is saved", "n%d is in term %d, vote %q, log to %d@%d; it handed out %v", n.place+1,
 			v.Term, v.VotedFor, v.LastIndex, v.log.at(v.LastIndex).term, h)
+	}
+	if n.failed == nil && !slices.Equal(n.told.Members, v.Configuration.Members) {
+		violate("The transport knows the configuration", "n%d uses %v; its transport was told %v", n.place+1, v.Configuration, n.told)
 	}
 }
 

@@ -143,6 +143,7 @@ type transport struct{ n *node }
 // Configure implements replica.Transport. The simulated network knows everybody;
 // the addresses are checked, because a real one would have to dial them.
 func (t *transport) Configure(c raft.Configuration) {
+	t.n.told = c
 	for _, m := range c.Members {
 		if want := t.n.w.find(m.ID).member(); m.RaftAddr != want.RaftAddr {
 			violate("Addressing", "n%d is told that %s is at %q", t.n.place+1, m.ID, m.RaftAddr)

@@ -29,6 +29,7 @@ type node struct {
 	failed       error // the replica's word that its disk is gone
 	diskBroken   bool  // a fault was armed in this life
 	flushPlanned bool
+	told         raft.Configuration // the transport, by the replica
 
 	// What the checker remembers; see checker.go.
 	lasting lasting
@@ -81,7 +82,7 @@ func (n *node) start() {
 	w := n.w
 	n.up, n.failed, n.doomed, n.flushPlanned, n.pausedUntil, n.diskBroken = true, nil, noEdge, false, 0, false
 	n.store = kvstore.New()
-	n.saver = &saver{n: n}
+	n.saver, n.told = &saver{n: n}, raft.Configuration{}
 	n.replica = replica.New(replica.Config{
 		Raft:             n.raftConfig(),
 		Disk:             n.saver,
