@@ -128,8 +128,10 @@ func (r *Raft) isOnlyVoter() bool {
 	return r.state == Follower && c.Voters() == 1 && c.IsVoter(r.cfg.ID)
 }
 
-// maxTimeoutDoublings bounds the wait for votes to 32 election timeouts.
-const maxTimeoutDoublings = 5
+// maxTimeoutDoublings bounds the wait for votes to four election timeouts: enough
+// for an fsync of as many, and not so long that a lost request keeps a cluster
+// without a leader for seconds.
+const maxTimeoutDoublings = 2
 
 func (r *Raft) resetElectionTimer() {
 	r.electionElapsed = 0

@@ -79,7 +79,10 @@ func (l *memoryLog) Write(saves ...raft.Save) error {
 }
 
 func (l *memoryLog) Sync() error {
-	time.Sleep(l.delay)
+	l.mu.Lock()
+	delay := l.delay
+	l.mu.Unlock()
+	time.Sleep(delay)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.err
@@ -319,6 +322,32 @@ func TestADiskErrorStopsTheNode(t *testing.T) {
 				require.Error(t, l.Close())
 			})
 		})
+	}
+}
+
+// Votes wait for the disk, and terms must not outrun it.
+func TestALeaderIsElectedAlsoOnSlowDisks(t *testing.T) {
+	for _, size := range []int{1, 3} {
+		for _, delay := range []time.Duration{190 * time.Millisecond, 300 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%d nodes, fsync of %v", size, delay), func(t *testing.T) {
+				inBubble(t, size, func(t *testing.T, c *cluster) {
+					for _, log := range c.logs {
+						log.mu.Lock()
+						log.delay = delay
+						log.mu.Unlock()
+					}
+					// The first leader may meet a rival whose vote for itself became durable later.
+					applied := func() bool {
+						_, err := c.leader().Apply(t.Context(), []byte("x"))
+						return err == nil
+					}
+					for attempt := 0; !applied(); attempt++ {
+						require.Less(t, attempt, 5)
+						time.Sleep(time.Second)
+					}
+				})
+			})
+		}
 	}
 }
 
