@@ -167,8 +167,14 @@ func (s *Server) refuseJoin(j JoinRequest) *failure {
 	if f := refuseName(info, j); f != nil {
 		return f
 	}
+	_, comesBack := info.Configuration.Member(j.NodeID())
 	for _, m := range info.Configuration.Members {
-		if m.ID != j.NodeID() && (m.RaftAddr == j.RaftAddr || m.HTTPAddr == j.HTTPAddr) {
+		if m.ID == j.NodeID() || m.RaftAddr != j.RaftAddr && m.HTTPAddr != j.HTTPAddr {
+			continue
+		}
+		// Members may have exchanged addresses, as containers do: whoever does not answer
+		// at the old one will tell us its new one.
+		if !comesBack || m.ID == info.ID || s.backend.Reachable(m.ID) {
 			return addressTaken.because("%s (%s) has the address of %s, which is a member: give %s other ports or another --advertise-host", j.ID, j.RaftAddr, m.Name(), j.ID)
 		}
 	}
@@ -185,9 +191,13 @@ func (s *Server) refuseJoin(j JoinRequest) *failure {
 
 // refuseCopy lets a member come back, also under a new address, but not while it
 // still answers under the old one: then its directory was copied, and two processes
-// would vote and acknowledge as one server.
+// would vote and acknowledge as one server. The port tells two processes on one
+// machine apart; the host does not, as one machine has many names. A copy on another
+// machine, under the same port, is not seen here.
 func (s *Server) refuseCopy(m raft.Member, j JoinRequest) *failure {
-	if m.RaftAddr != j.RaftAddr && m.ID != s.backend.Info().ID && s.backend.Reachable(m.ID) {
+	_, oldPort, _ := net.SplitHostPort(m.RaftAddr)
+	_, newPort, _ := net.SplitHostPort(j.RaftAddr)
+	if oldPort != newPort && m.ID != s.backend.Info().ID && s.backend.Reachable(m.ID) {
 		return usedTwice.because("%s still answers at %s: is its data directory used twice? Stop that one before it is started at %s", j.ID, m.RaftAddr, j.RaftAddr)
 	}
 	return nil

@@ -173,10 +173,25 @@ func TestAMemberThatStillAnswersAtItsOldAddressIsNotMoved(t *testing.T) {
 	assert.Equal(t, 200, send(s, "POST", "/join", same).Code, "a retry")
 }
 
-func TestAMemberCannotTakeTheAddressOfAnother(t *testing.T) {
-	s, _ := leaderServer(t)
-	moved := joinBody("id", "node2", "instance", "bbbbbb", "raftAddr", node1.RaftAddr, "httpAddr", "localhost:10")
-	requireProblem(t, send(s, "POST", "/join", moved).Result(), 409, "address_taken")
+// A node restarted under another name of its host answers at both.
+func TestAMemberMayGiveItsHostAnotherName(t *testing.T) {
+	s, f := leaderServer(t)
+	f.reachable = map[raft.NodeID]bool{node2.ID: true}
+	renamed := joinBody("id", "node2", "instance", "bbbbbb", "raftAddr", "127.0.0.1:2222", "httpAddr", "127.0.0.1:8222")
+	assert.Equal(t, 200, send(s, "POST", "/join", renamed).Code)
+}
+
+func TestAMemberTakesTheAddressOfAnotherOnlyIfThatOneIsGone(t *testing.T) {
+	s, f := leaderServer(t)
+	f.change(func(i *Info) { i.Configuration.Members = append(i.Configuration.Members, node3) })
+	of := func(m raft.Member) string {
+		return joinBody("id", "node2", "instance", "bbbbbb", "raftAddr", m.RaftAddr, "httpAddr", m.HTTPAddr)
+	}
+	requireProblem(t, send(s, "POST", "/join", of(node1)).Result(), 409, "address_taken")
+	f.reachable = map[raft.NodeID]bool{node3.ID: true}
+	requireProblem(t, send(s, "POST", "/join", of(node3)).Result(), 409, "address_taken")
+	f.reachable = nil
+	assert.Equal(t, 200, send(s, "POST", "/join", of(node3)).Code, "they exchange addresses")
 }
 
 func TestAFullClusterSaysSo(t *testing.T) {

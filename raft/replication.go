@@ -321,7 +321,7 @@ func (r *Raft) HandleAppendEntriesFailed(to NodeID, a AppendEntriesArgs) {
 	if len(a.Entries) > 0 && p.session == a.Session {
 		r.restart(p, p.matchIndex+1)
 		p.paused, p.caughtUp = true, false
-		p.batchBytes = max(p.batchBytes/2, batchGrowth)
+		p.batchBytes = max(p.batchBytes/2, min(batchGrowth, r.cfg.MaxBatchBytes))
 	}
 }
 

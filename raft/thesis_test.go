@@ -490,6 +490,10 @@ func TestMessagesThatFailGetSmallerAndGrowWithAnswers(t *testing.T) {
 		s.HandleAppendEntriesFailed("n2", AppendEntriesArgs{Term: 2, Entries: s.log.entries, Session: p.session})
 		require.Equal(t, max(before/2, batchGrowth), p.batchBytes)
 	}
+	s.cfg.MaxBatchBytes = 100
+	s.HandleAppendEntriesFailed("n2", AppendEntriesArgs{Term: 2, Entries: s.log.entries, Session: p.session})
+	require.LessOrEqual(t, p.batchBytes, batchGrowth/2, "the bound is below what a message grows by")
+	s.cfg.MaxBatchBytes, p.batchBytes = 1<<20, batchGrowth
 	s.HeartbeatTimeout()
 	for range 3 {
 		_, _, err := s.Propose(make([]byte, 20<<10), make([]byte, 20<<10), make([]byte, 20<<10))

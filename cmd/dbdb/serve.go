@@ -92,7 +92,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	if r := dir.Repaired(); r != nil {
 		p.log.Warn("took a torn write out of the log; nobody was told of it", "repair", fmt.Sprint(*r))
 	}
-	known := dir.Identity().Cluster != ""
+	known := dir.Identity().Cluster != "" && !dir.Identity().Founding
 	restored, err := p.enter(ctx, dir)
 	if err != nil {
 		return err

@@ -134,6 +134,9 @@ func (q *reads) askLeader(p *Replica, leader raft.NodeID, b *readBatch) {
 func (q *reads) confirmed(p *Replica, states []raft.ReadState) {
 	for _, s := range states {
 		b := q.asked[s.ID]
+		if b == nil {
+			continue // confirmed, and the leadership lost, in one batch: see leadershipLost
+		}
 		delete(q.asked, s.ID)
 		if b.reply != nil {
 			b.reply(raft.ReadIndexReply{Success: true, Index: s.Index})

@@ -464,3 +464,24 @@ func TestReadsThatTimedOutAreForgottenWithoutALeader(t *testing.T) {
 	require.Equal(t, 80_100, answered)
 	require.Equal(t, 19_900, r.WaitingReads())
 }
+
+func TestAReadConfirmedInTheBatchThatLosesTheLeadershipIsAskedAgain(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	var err error
+	done := false
+	r.Read(func(e error) { err, done = e, true })
+	r.Flush()
+	for _, c := range r.transport.appends {
+		c.done(raft.AppendEntriesReply{Term: c.args.Term, Success: true}, nil)
+	}
+	r.AppendEntries(entries(3, 2, 2), func(raft.AppendEntriesReply) {})
+	r.Propose([]byte("x"), func(replica.Result, error) {}) // notices the loss before the Flush does
+	r.Flush()
+	require.False(t, done)
+	r.Flush()
+	r.transport.reads[0](raft.ReadIndexReply{Success: true, Index: 1}, nil)
+	require.True(t, done)
+	require.NoError(t, err)
+}
