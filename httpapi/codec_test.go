@@ -81,7 +81,7 @@ func FuzzEveryObjectOfStringsIsDecoded(f *testing.F) {
 	f.Add("", "\u2028☃", "\x00\"\\")
 	f.Fuzz(func(t *testing.T, op, key, value string) {
 		if !utf8.ValidString(op + "|" + key + "|" + value) {
-			t.Skip("encoding/json writes something else")
+			return // encoding/json writes something else
 		}
 		body, err := json.Marshal(map[string]string{"op": op, "key": key, "value": value})
 		require.NoError(t, err)

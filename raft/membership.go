@@ -12,8 +12,8 @@ func (r *Raft) Configuration() Configuration {
 	return r.configurations[len(r.configurations)-1].Configuration
 }
 
-// configurationIndex is the index of the entry that holds the one in use.
-func (r *Raft) configurationIndex() Index {
+// ConfigurationIndex is the index of the entry that holds the one in use.
+func (r *Raft) ConfigurationIndex() Index {
 	return r.configurations[len(r.configurations)-1].index
 }
 
@@ -34,8 +34,8 @@ func (r *Raft) useConfigurations(entries []Entry) {
 // dropConfigurations goes back to the configuration before a truncated part of the
 // log, however many it held (canonical/raft#250 went back by one).
 func (r *Raft) dropConfigurations(from Index) {
-	for r.configurationIndex() >= from {
-		r.trace(RuleConfigRollback, nobody, r.configurationIndex(), 0)
+	for r.ConfigurationIndex() >= from {
+		r.trace(RuleConfigRollback, nobody, r.ConfigurationIndex(), 0)
 		r.configurations = r.configurations[:len(r.configurations)-1]
 	}
 }
@@ -57,7 +57,7 @@ func (r *Raft) settleConfigurations() {
 // leader's own term. Without the second, two leaders can change the same
 // configuration in ways whose majorities do not meet (Ongaro, raft-dev, 2015).
 func (r *Raft) mayChangeConfiguration() bool {
-	return r.configurationIndex() <= r.commitIndex && r.committedInTerm()
+	return r.ConfigurationIndex() <= r.commitIndex && r.committedInTerm()
 }
 
 // AddLearner adds a server that receives the log without counting in any majority,
@@ -74,7 +74,7 @@ func (r *Raft) AddLearner(m Member) (Index, Term, error) {
 	old, isMember := r.Configuration().Member(m.ID)
 	m.Role = old.Role // Learner, if it is not there
 	if isMember && m == old {
-		at := r.configurationIndex()
+		at := r.ConfigurationIndex()
 		return at, r.log.term(at), nil
 	}
 	c := r.Configuration().with(m)
@@ -85,7 +85,7 @@ func (r *Raft) AddLearner(m Member) (Index, Term, error) {
 		return 0, 0, ErrConfigurationBusy
 	}
 	r.appendConfiguration(c)
-	return r.configurationIndex(), r.currentTerm, nil
+	return r.ConfigurationIndex(), r.currentTerm, nil
 }
 
 func (r *Raft) appendConfiguration(c Configuration) {

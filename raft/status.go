@@ -34,7 +34,7 @@ func (r *Raft) Status() Status {
 	s := Status{
 		ID: r.cfg.ID, State: r.state, Term: r.currentTerm, VotedFor: r.votedFor, Leader: r.leaderID,
 		CommitIndex: r.commitIndex, LastApplied: r.lastApplied, LastIndex: r.log.lastIndex(),
-		Configuration: r.Configuration(), ConfigurationIndex: r.configurationIndex(),
+		Configuration: r.Configuration(), ConfigurationIndex: r.ConfigurationIndex(),
 		LeaderHeard: r.electionElapsed,
 	}
 	if r.state == Leader {
@@ -62,6 +62,3 @@ func (r *Raft) Term() Term { return r.currentTerm }
 
 // Leader is the leader of Term, or "" if it is not known.
 func (r *Raft) Leader() NodeID { return r.leaderID }
-
-// ConfigurationIndex is the index of the entry with the configuration in use.
-func (r *Raft) ConfigurationIndex() Index { return r.configurationIndex() }
