@@ -24,6 +24,10 @@ type Call struct {
 	To            NodeID
 	RequestVote   *RequestVoteArgs
 	AppendEntries *AppendEntriesArgs
+	// InstallSnapshot comes without Data, Size and Done: whoever keeps the file fills
+	// them in, with what it has at Offset.
+	InstallSnapshot *InstallSnapshotArgs
+	TimeoutNow      *TimeoutNowArgs
 }
 
 // Save is one atomic change of the persistent state of Figure 2. Term and vote
@@ -38,6 +42,14 @@ type Save struct {
 	// TruncateFrom, if not 0, removes the entries at this index and after it,
 	// before Entries are appended.
 	TruncateFrom Index
+	// Snapshot, if its Index is not 0, comes into force after the truncation and before
+	// Entries: its file, which is complete, replaces the one before it, and the log up
+	// to its Index may go. Entries after Index stay if the log holds Index with the
+	// snapshot's Term; else the whole log goes (Figure 13, rules 6 and 7).
+	Snapshot Snapshot
+	// KeepFrom is the first index that should stay in the log although the snapshot
+	// covers it, for followers that are a little behind. Only with Snapshot.
+	KeepFrom Index
 	// Entries are appended to the log: the first has the index after the last one
 	// that remains.
 	Entries []Entry
@@ -55,5 +67,8 @@ type ReadState struct {
 type Restored struct {
 	Term     Term
 	VotedFor NodeID
-	Entries  []Entry // from index 1 on, without a hole
+	Snapshot Snapshot // the one in force; its Index is 0 if there is none
+	// Entries is the log without a hole. It begins at index 1, or anywhere up to the
+	// index after the snapshot's.
+	Entries []Entry
 }

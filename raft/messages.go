@@ -16,12 +16,20 @@ type RequestVoteArgs struct {
 	LastLogTerm  Term   // term of candidate's last log entry (§5.4)
 
 	PreVote bool // only ask: nobody's term or vote changes (thesis §9.6)
+	// LeadershipTransfer says that the leader itself asked for this election, so
+	// that hearing from it is no reason to refuse (thesis §4.2.3).
+	LeadershipTransfer bool
 }
 
 // RequestVoteReply answers a RequestVote.
 type RequestVoteReply struct {
 	Term        Term // currentTerm, for candidate to update itself
 	VoteGranted bool // true means candidate received vote
+
+	// RemovedAt, if not 0, is the index of a committed configuration without the
+	// candidate. A server that was down while it was removed learns it here: nobody
+	// else speaks to it any more.
+	RemovedAt Index
 }
 
 // AppendEntriesArgs: "invoked by leader to replicate log entries; also used as
@@ -52,6 +60,47 @@ type AppendEntriesReply struct {
 	// the log is too short, and ConflictIndex is its first free index.
 	ConflictIndex Index
 	ConflictTerm  Term
+}
+
+// InstallSnapshotArgs: "invoked by leader to send chunks of a snapshot to a
+// follower. Leaders always send chunks in order" (Figure 13). The paper's lastConfig
+// (thesis Figure 5.3) is in the snapshot's own header.
+type InstallSnapshotArgs struct {
+	Term              Term   // leader's term
+	LeaderID          NodeID // so follower can redirect clients
+	LastIncludedIndex Index  // the snapshot replaces all entries up through and including this index
+	LastIncludedTerm  Term   // term of LastIncludedIndex
+	Offset            uint64 // byte offset where chunk is positioned in the snapshot file
+	Data              []byte // raw bytes of the snapshot chunk, starting at Offset
+	Done              bool   // true if this is the last chunk
+
+	// Size is the size of the whole file, so that the follower can tell how far it is.
+	Size uint64
+	// Session numbers the leader's runs of replication to this peer, as in AppendEntries.
+	Session uint64
+}
+
+// InstallSnapshotReply answers an InstallSnapshot.
+type InstallSnapshotReply struct {
+	Term Term // currentTerm, for leader to update itself
+
+	// Offset is the next byte that the follower wants: after a lost message or a
+	// restart the leader goes on there.
+	Offset uint64
+	// Installed says that the follower's durable state covers LastIncludedIndex.
+	Installed bool
+}
+
+// TimeoutNowArgs tells a follower that has the whole log to start an election at
+// once: the leader wants to hand over (thesis §3.10).
+type TimeoutNowArgs struct {
+	Term     Term // leader's term
+	LeaderID NodeID
+}
+
+// TimeoutNowReply answers a TimeoutNow.
+type TimeoutNowReply struct {
+	Term Term // currentTerm, for leader to update itself
 }
 
 // ReadIndexArgs asks the leader for an index from which a follower may serve a
@@ -145,6 +194,56 @@ func (e Entry) validate() error {
 	return nil
 }
 
+// MaxChunkBytes is the most that one InstallSnapshot carries.
+const MaxChunkBytes = 1 << 20
+
+// maxSnapshotBytes keeps offsets from overflowing.
+const maxSnapshotBytes = 1 << 50
+
+// Validate says whether the core may be given this message: the chunk lies within
+// the snapshot, and it is the last one exactly if the snapshot ends with it.
+func (a InstallSnapshotArgs) Validate() error {
+	switch {
+	case !validID(a.LeaderID):
+		return malformed("leader id of %d bytes", len(a.LeaderID))
+	case a.Term == 0 || a.Term > maxTerm:
+		return malformed("term %d", a.Term)
+	case a.LastIncludedIndex == 0 || a.LastIncludedIndex > maxIndex:
+		return malformed("snapshot through index %d", a.LastIncludedIndex)
+	case a.LastIncludedTerm == 0 || a.LastIncludedTerm > a.Term:
+		return malformed("snapshot of term %d from a leader of term %d", a.LastIncludedTerm, a.Term)
+	case len(a.Data) > MaxChunkBytes || a.Size > maxSnapshotBytes || a.Offset > a.Size || uint64(len(a.Data)) > a.Size-a.Offset:
+		return malformed("%d bytes at offset %d of a snapshot of %d", len(a.Data), a.Offset, a.Size)
+	case a.Done != (a.Offset+uint64(len(a.Data)) == a.Size):
+		return malformed("last chunk: %v, at %d of %d", a.Done, a.Offset+uint64(len(a.Data)), a.Size)
+	}
+	return nil
+}
+
+// Validate says whether the core may be given this message.
+func (a TimeoutNowArgs) Validate() error {
+	if !validID(a.LeaderID) || a.Term == 0 || a.Term > maxTerm {
+		return malformed("leader %q of term %d", a.LeaderID, a.Term)
+	}
+	return nil
+}
+
+// Validate says whether a reply is one that a server could have sent.
+func (rep InstallSnapshotReply) Validate() error {
+	if rep.Term == 0 || rep.Term > maxTerm || rep.Offset > maxSnapshotBytes {
+		return malformed("reply in term %d at offset %d", rep.Term, rep.Offset)
+	}
+	return nil
+}
+
+// Validate says whether a reply is one that a server could have sent.
+func (rep TimeoutNowReply) Validate() error {
+	if rep.Term > maxTerm {
+		return malformed("term %d", rep.Term)
+	}
+	return nil
+}
+
 // Validate says whether the core may be given this message.
 func (a ReadIndexArgs) Validate() error {
 	if !validID(a.From) {
@@ -155,8 +254,8 @@ func (a ReadIndexArgs) Validate() error {
 
 // Validate says whether a reply is one that a server could have sent.
 func (rep RequestVoteReply) Validate() error {
-	if rep.Term > maxTerm {
-		return malformed("term %d", rep.Term)
+	if rep.Term > maxTerm || rep.RemovedAt > maxIndex {
+		return malformed("term %d, removed at %d", rep.Term, rep.RemovedAt)
 	}
 	return nil
 }

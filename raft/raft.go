@@ -17,6 +17,16 @@ var ErrConfigurationBusy = errors.New("raft: a configuration change is in progre
 // long, or there are MaxMembers already. Nothing was done.
 var ErrBadMember = errors.New("raft: a member's names are too long, or there are too many members")
 
+// ErrUnknownMember says that no such server is a member. Nothing was done.
+var ErrUnknownMember = errors.New("raft: not a member")
+
+// ErrLastVoter says that a cluster cannot lose its only voter. Nothing was done.
+var ErrLastVoter = errors.New("raft: the only voter cannot be removed")
+
+// ErrNoTransfer says that the leadership was not handed over: nobody is there who
+// could lead, or the one who was asked to did not take over in time.
+var ErrNoTransfer = errors.New("raft: the leadership was not handed over")
+
 // Raft is one server's consensus state: Figure 2 as a value. It does no I/O, has
 // no clock and starts no goroutine. Inputs are methods; what they ask of the
 // outside is collected by Effects. Not safe for concurrent use.

@@ -27,7 +27,12 @@ type PeerStatus struct {
 	MatchIndex Index
 	NextIndex  Index
 	Session    uint64 // of replication; see progress
+	// Snapshot says how much of a snapshot the peer has; zero if it is sent none.
+	Snapshot Transferred
 }
+
+// Transferred is how many bytes of a snapshot's Size have got across.
+type Transferred struct{ Offset, Size uint64 }
 
 // Status describes the server as it is now.
 func (r *Raft) Status() Status {
@@ -41,7 +46,7 @@ func (r *Raft) Status() Status {
 		s.LeaderHeard = 0
 		for _, m := range s.Configuration.Members {
 			if p := r.leader.peers[m.ID]; p != nil {
-				s.Peers = append(s.Peers, PeerStatus{m.ID, p.matchIndex, p.nextIndex, p.session})
+				s.Peers = append(s.Peers, PeerStatus{ID: m.ID, MatchIndex: p.matchIndex, NextIndex: p.nextIndex, Session: p.session})
 			}
 		}
 	}

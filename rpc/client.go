@@ -181,3 +181,13 @@ func (c *Client) Close() {
 	c.mu.Unlock()
 	c.wg.Wait()
 }
+
+// InstallSnapshot will be replaced.
+func (c *Client) InstallSnapshot(_ raft.NodeID, _ raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
+	done(raft.InstallSnapshotReply{}, ErrUnknown)
+}
+
+// TimeoutNow will be replaced.
+func (c *Client) TimeoutNow(_ raft.NodeID, _ raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
+	done(raft.TimeoutNowReply{}, ErrUnknown)
+}

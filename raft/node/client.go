@@ -17,6 +17,9 @@ var (
 	ErrBusy              = replica.ErrBusy
 	ErrConfigurationBusy = replica.ErrConfigurationBusy
 	ErrBadMember         = replica.ErrBadMember
+	ErrUnknownMember     = replica.ErrUnknownMember
+	ErrLastVoter         = replica.ErrLastVoter
+	ErrNoTransfer        = replica.ErrNoTransfer
 	ErrStopped           = replica.ErrStopped
 	// ErrOutcomeUnknown: the request is in a log, and may or may not be carried out.
 	ErrOutcomeUnknown = replica.ErrOutcomeUnknown
@@ -48,6 +51,24 @@ func (n *Node) Read(ctx context.Context) error {
 func (n *Node) AddLearner(ctx context.Context, m raft.Member) error {
 	_, err := request(ctx, n, ErrOutcomeUnknown, func(done func(struct{}, error)) {
 		n.replica.AddLearner(m, func(err error) { done(struct{}{}, err) })
+	})
+	return err
+}
+
+// RemoveServer has a member removed from the cluster; see raft.RemoveServer. It
+// returns when the configuration without it is committed.
+func (n *Node) RemoveServer(ctx context.Context, id raft.NodeID) error {
+	_, err := request(ctx, n, ErrOutcomeUnknown, func(done func(struct{}, error)) {
+		n.replica.RemoveServer(id, func(err error) { done(struct{}{}, err) })
+	})
+	return err
+}
+
+// TransferLeadership hands the leadership over to another voter, or to the one that
+// suits best if to is empty. It returns nil once this server does not lead any more.
+func (n *Node) TransferLeadership(ctx context.Context, to raft.NodeID) error {
+	_, err := request(ctx, n, ErrNoTransfer, func(done func(struct{}, error)) {
+		n.replica.TransferLeadership(to, func(err error) { done(struct{}{}, err) })
 	})
 	return err
 }

@@ -18,10 +18,20 @@ type Info struct {
 	AppliedIndex  raft.Index
 	LastIndex     raft.Index
 	Configuration raft.Configuration
+	// SnapshotIndex is where the snapshot in force ends; 0 if there is none.
+	SnapshotIndex raft.Index
+	// RemovedAt is the index of the configuration that removed this server; 0 if it is a
+	// member, or was never one.
+	RemovedAt raft.Index
+	// Receiving says how much of a leader's snapshot has arrived; both 0 if none comes.
+	Receiving Transferred
 	// LeaderContact is how long ago the election timer was reset: on a follower, by
 	// its leader. 0 on the leader.
 	LeaderContact time.Duration
 }
+
+// Transferred is how many bytes of a snapshot have got across.
+type Transferred = raft.Transferred
 
 // Status is Info, with the leader's view of its peers.
 type Status struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -381,3 +382,17 @@ func TestOpenRefusesHalfAConfiguration(t *testing.T) {
 	_, err = Open(Config{Raft: raft.Config{ID: "n1", Rand: rand.New(rand.NewPCG(1, 1))}})
 	require.Error(t, err)
 }
+
+func (e endpoint) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
+	e.call(e.self, to, func(n *Node) { n.InstallSnapshot(a, func(rep raft.InstallSnapshotReply) { done(rep, nil) }) },
+		func(err error) { done(raft.InstallSnapshotReply{}, err) })
+}
+
+func (e endpoint) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
+	e.call(e.self, to, func(n *Node) { n.TimeoutNow(a, func(rep raft.TimeoutNowReply) { done(rep, nil) }) },
+		func(err error) { done(raft.TimeoutNowReply{}, err) })
+}
+
+func (c *counter) Snapshot() io.WriterTo { panic("not asked for") }
+
+func (c *counter) Restore(io.Reader) (func(), error) { panic("not asked for") }

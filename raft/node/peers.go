@@ -24,6 +24,16 @@ func (n *Node) ReadIndex(a raft.ReadIndexArgs, done func(raft.ReadIndexReply)) {
 	n.post(func() { n.replica.ReadIndex(a, done) })
 }
 
+// InstallSnapshot handles a chunk of a leader's snapshot.
+func (n *Node) InstallSnapshot(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply)) {
+	n.post(func() { n.replica.InstallSnapshot(a, done) })
+}
+
+// TimeoutNow handles the wish of a leader that wants to hand over.
+func (n *Node) TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply)) {
+	n.post(func() { n.replica.TimeoutNow(a, done) })
+}
+
 // loopTransport brings a transport's answers back to the loop.
 type loopTransport struct {
 	replica.Transport
@@ -40,4 +50,12 @@ func (t loopTransport) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, d
 
 func (t loopTransport) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) {
 	t.Transport.ReadIndex(to, a, func(rep raft.ReadIndexReply, err error) { t.post(func() { done(rep, err) }) })
+}
+
+func (t loopTransport) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
+	t.Transport.InstallSnapshot(to, a, func(rep raft.InstallSnapshotReply, err error) { t.post(func() { done(rep, err) }) })
+}
+
+func (t loopTransport) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
+	t.Transport.TimeoutNow(to, a, func(rep raft.TimeoutNowReply, err error) { t.post(func() { done(rep, err) }) })
 }

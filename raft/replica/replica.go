@@ -27,6 +27,12 @@ var (
 	ErrConfigurationBusy = raft.ErrConfigurationBusy
 	// ErrBadMember: this server cannot be added. Nothing was done.
 	ErrBadMember = raft.ErrBadMember
+	// ErrUnknownMember: no such server is a member. Nothing was done.
+	ErrUnknownMember = raft.ErrUnknownMember
+	// ErrLastVoter: a cluster cannot lose its only voter. Nothing was done.
+	ErrLastVoter = raft.ErrLastVoter
+	// ErrNoTransfer: the leadership was not handed over.
+	ErrNoTransfer = raft.ErrNoTransfer
 	// ErrNoLeader: no leader confirmed the read in time. A read changes nothing, so
 	// it may be tried again.
 	ErrNoLeader = errors.New("replica: no leader")
@@ -42,6 +48,7 @@ var (
 type Config struct {
 	Raft         raft.Config
 	Disk         Disk
+	Snapshots    Snapshots
 	Transport    Transport
 	StateMachine StateMachine
 	// ReadTimeoutTicks is how long a read waits for a leader to confirm it before it
@@ -161,6 +168,24 @@ func (p *Replica) AppendEntries(a raft.AppendEntriesArgs, done func(raft.AppendE
 	}
 	p.replies = append(p.replies, func() { done(reply) })
 }
+
+// InstallSnapshot answers a leader's RPC. done is called when the answer may leave.
+func (p *Replica) InstallSnapshot(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply)) {
+	panic("not built yet")
+}
+
+// TimeoutNow answers a leader's RPC. done is called when the answer may leave.
+func (p *Replica) TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply)) {
+	panic("not built yet")
+}
+
+// RemoveServer asks for a server to be removed from the cluster; see
+// raft.RemoveServer. done is called once the configuration without it is committed.
+func (p *Replica) RemoveServer(id raft.NodeID, done func(error)) { done(ErrNotLeader) }
+
+// TransferLeadership asks for another server to lead; see raft.TransferLeadership.
+// done is called when this server does not lead any more, or the attempt is over.
+func (p *Replica) TransferLeadership(to raft.NodeID, done func(error)) { done(ErrNotLeader) }
 
 // Flush ends a batch of inputs: it carries out what they asked for. This is the one
 // place that knows "durable before it leaves".

@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"errors"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -485,3 +486,12 @@ func TestAReadConfirmedInTheBatchThatLosesTheLeadershipIsAskedAgain(t *testing.T
 	require.True(t, done)
 	require.NoError(t, err)
 }
+
+func (n *transport) InstallSnapshot(raft.NodeID, raft.InstallSnapshotArgs, func(raft.InstallSnapshotReply, error)) {
+}
+
+func (n *transport) TimeoutNow(raft.NodeID, raft.TimeoutNowArgs, func(raft.TimeoutNowReply, error)) {}
+
+func (m *machine) Snapshot() io.WriterTo { panic("not asked for") }
+
+func (m *machine) Restore(io.Reader) (func(), error) { panic("not asked for") }

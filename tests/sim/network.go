@@ -181,3 +181,10 @@ func (t *transport) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(ra
 		dest.replica.ReadIndex(a, reply)
 	})
 }
+
+// InstallSnapshot will be replaced.
+func (t *transport) InstallSnapshot(raft.NodeID, raft.InstallSnapshotArgs, func(raft.InstallSnapshotReply, error)) {
+}
+
+// TimeoutNow will be replaced.
+func (t *transport) TimeoutNow(raft.NodeID, raft.TimeoutNowArgs, func(raft.TimeoutNowReply, error)) {}

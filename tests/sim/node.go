@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"io"
 
 	"dbdb/kvstore"
 	"dbdb/raft"
@@ -296,3 +297,9 @@ func (m *machine) Apply(i raft.Index, cmd []byte) []byte {
 	m.n.w.check.applies(m.n, i, cmd)
 	return m.n.store.Apply(i, cmd)
 }
+
+// Snapshot will be replaced.
+func (m *machine) Snapshot() io.WriterTo { return m.n.store.Snapshot() }
+
+// Restore will be replaced.
+func (m *machine) Restore(r io.Reader) (func(), error) { return m.n.store.Restore(r) }
