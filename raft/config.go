@@ -37,6 +37,11 @@ type Config struct {
 	// it; beyond, Propose refuses. Default 64 MiB.
 	MaxUncommittedBytes int
 
+	// TrailingBytes is how much of the log stays although a snapshot covers it, so
+	// that a follower that is a little behind needs no snapshot. Default 4 MiB; less than
+	// 0 means none.
+	TrailingBytes int
+
 	// NoPreVote lets a server campaign without asking first (thesis §9.6).
 	NoPreVote bool
 	// NoCheckQuorum lets a leader stay without hearing from a majority (thesis §6.2),
@@ -81,6 +86,7 @@ func (c Config) withDefaults() Config {
 		{&c.MaxBatchBytes, 1 << 20},
 		{&c.MaxInflight, 4},
 		{&c.MaxUncommittedBytes, 64 << 20},
+		{&c.TrailingBytes, 4 << 20},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

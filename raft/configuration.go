@@ -75,6 +75,11 @@ func (c Configuration) with(m Member) Configuration {
 	return Configuration{Members: members}
 }
 
+// without returns a configuration in which id is no member.
+func (c Configuration) without(id NodeID) Configuration {
+	return Configuration{slices.DeleteFunc(slices.Clone(c.Members), func(m Member) bool { return m.ID == id })}
+}
+
 // MaxMembers bounds a configuration: every change writes all of it down, and every
 // heartbeat walks it.
 const MaxMembers = 64

@@ -55,6 +55,14 @@ type Save struct {
 	Entries []Entry
 }
 
+// lastIndex is the highest index that is durable once s is, as far as s says.
+func (s Save) lastIndex() Index {
+	if n := len(s.Entries); n > 0 {
+		return s.Entries[n-1].Index
+	}
+	return s.Snapshot.Index
+}
+
 // ReadState tells that the read asked for with ReadIndex(ID) may be served by any
 // state machine that has applied Index (thesis §6.4).
 type ReadState struct {

@@ -9,8 +9,8 @@ type candidateState struct {
 
 // ElectionTimeout is the rule for followers and candidates: "if election timeout
 // elapses without receiving AppendEntries RPC from current leader or granting vote
-// to candidate: convert to candidate" (Figure 2, §5.2). Only a voter of the
-// configuration in use campaigns; a server that is not one keeps waiting.
+// to candidate: convert to candidate" (Figure 2, §5.2). A server that may not
+// campaign keeps waiting.
 func (r *Raft) ElectionTimeout() {
 	switch {
 	case r.state == Leader:
@@ -24,12 +24,15 @@ func (r *Raft) ElectionTimeout() {
 	}
 	r.resetElectionTimer()
 	r.leaderID = nobody // it is silent; a server that may not campaign must know that too
-	if !r.Configuration().IsVoter(r.cfg.ID) || r.currentTerm >= maxTerm {
+	if !r.mayCampaign() || r.currentTerm >= maxTerm {
+		if r.state != Follower {
+			r.becomeFollower(r.currentTerm, nobody)
+		}
 		return
 	}
 	r.trace(RuleTimeout, nobody, 0, 0)
 	if r.cfg.NoPreVote {
-		r.becomeCandidate()
+		r.becomeCandidate(false)
 	} else {
 		r.becomePreCandidate()
 	}
@@ -53,13 +56,13 @@ func (r *Raft) becomePreCandidate() {
 // currentTerm, vote for self, reset election timer, send RequestVote RPCs to all
 // other servers" (Figure 2, §5.2). The requests speak of the own vote, so they
 // leave after it is durable; it counts in Saved.
-func (r *Raft) becomeCandidate() {
+func (r *Raft) becomeCandidate(transfer bool) {
 	r.state, r.leaderID = Candidate, nobody
 	r.candidate, r.leader = &candidateState{votes: map[NodeID]bool{}}, nil
 	r.currentTerm, r.votedFor = r.currentTerm+1, r.cfg.ID
 	r.resetElectionTimer()
 	r.trace(RuleCampaign, nobody, 0, r.currentTerm)
-	r.effects.SendAfter = append(r.effects.SendAfter, r.requestVotes(RequestVoteArgs{Term: r.currentTerm})...)
+	r.effects.SendAfter = append(r.effects.SendAfter, r.requestVotes(RequestVoteArgs{Term: r.currentTerm, LeadershipTransfer: transfer})...)
 }
 
 func (r *Raft) requestVotes(a RequestVoteArgs) []Call {
@@ -79,9 +82,9 @@ func (r *Raft) requestVotes(a RequestVoteArgs) []Call {
 // candidate is in this server's configuration does not matter: this server may not
 // have heard yet that it is (thesis §4.1).
 func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
-	if r.hearsLeader(a.CandidateID) {
+	if r.hearsLeader(a.CandidateID) && !a.LeadershipTransfer {
 		r.trace(RuleLeaderKnown, a.CandidateID, 0, a.Term)
-		return RequestVoteReply{Term: r.currentTerm}
+		return RequestVoteReply{Term: r.currentTerm, RemovedAt: r.removalOf(a.CandidateID)}
 	}
 	if a.PreVote {
 		return r.handlePreVote(a)
@@ -115,7 +118,7 @@ func (r *Raft) handlePreVote(a RequestVoteArgs) RequestVoteReply {
 	} else {
 		r.trace(RuleVoteRefused, a.CandidateID, a.LastLogIndex, a.LastLogTerm)
 	}
-	return RequestVoteReply{Term: r.currentTerm, VoteGranted: grant}
+	return RequestVoteReply{Term: r.currentTerm, VoteGranted: grant, RemovedAt: r.removalOf(a.CandidateID)}
 }
 
 // hearsLeader says that a leader other than the candidate was heard within the
@@ -144,6 +147,10 @@ func (r *Raft) isUpToDate(a RequestVoteArgs) bool {
 // server is in now: a vote of an older term counts for nothing (akka-raft#45).
 func (r *Raft) HandleRequestVoteReply(from NodeID, a RequestVoteArgs, rep RequestVoteReply) {
 	r.observeTerm(rep.Term)
+	if rep.RemovedAt >= max(r.ConfigurationIndex(), 1) && r.state != Leader {
+		r.toldRemoved(from, rep.RemovedAt)
+		return
+	}
 	asked := r.state == Candidate && !a.PreVote && a.Term == r.currentTerm ||
 		r.state == PreCandidate && a.PreVote && a.Term == r.currentTerm+1
 	if asked && rep.VoteGranted {
@@ -165,7 +172,7 @@ func (r *Raft) countVote(from NodeID) {
 	switch {
 	case granted < c.Quorum():
 	case r.state == PreCandidate:
-		r.becomeCandidate()
+		r.becomeCandidate(false)
 	default:
 		r.becomeLeader()
 	}

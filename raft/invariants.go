@@ -40,6 +40,12 @@ func (r *Raft) check() {
 	switch {
 	case r.lastApplied > r.commitIndex:
 		broken("applied %d beyond committed %d", r.lastApplied, r.commitIndex)
+	case r.snapshot.Index > r.lastApplied:
+		broken("snapshot through %d beyond applied %d", r.snapshot.Index, r.lastApplied)
+	case r.log.base > r.snapshot.Index:
+		broken("log begins after %d, but the snapshot ends at %d", r.log.base, r.snapshot.Index)
+	case !r.log.matches(r.snapshot.Index, r.snapshot.Term):
+		broken("snapshot %d@%d is not in the log (%d, %d]", r.snapshot.Index, r.snapshot.Term, r.log.base, last)
 	case r.commitIndex > last:
 		broken("committed %d beyond the log's end %d", r.commitIndex, last)
 	case r.log.lastTerm() > r.currentTerm:
@@ -80,10 +86,9 @@ func checkDelta(before, now shadow) {
 }
 
 func (r *Raft) checkProgress() {
-	for _, m := range r.Configuration().Members {
+	for _, m := range r.leader.receivers {
 		p := r.leader.peers[m.ID]
 		switch {
-		case p == nil:
 		case p.matchIndex >= p.nextIndex:
 			broken("%s: nextIndex %d is not beyond matchIndex %d", m.ID, p.nextIndex, p.matchIndex)
 		case p.nextIndex > r.log.lastIndex()+1:

@@ -1,7 +1,8 @@
 package raft
 
 // log is a server's log in memory: the entries above a base. The base is index 0
-// at term 0 until a snapshot takes the place of a prefix (§7).
+// at term 0 until a snapshot takes the place of a prefix (§7). It may lie below the
+// end of the snapshot: a follower that is a little behind then still gets entries.
 //
 // Its slices may be handed out without copying: entries never change, and after a
 // truncation the next append moves to a new array instead of writing over
@@ -10,6 +11,7 @@ type log struct {
 	base     Index
 	baseTerm Term
 	entries  []Entry // entries[k] has index base+1+k
+	bytes    int     // size of the entries
 
 	// unsavedFrom is the first index that no Save has carried yet, and truncateFrom
 	// (if not 0) what the next Save must remove first.
@@ -17,12 +19,23 @@ type log struct {
 	truncateFrom Index
 }
 
-func newLog(entries []Entry) log {
-	l := log{entries: entries[:len(entries):len(entries)]}
-	for k, e := range entries {
-		if e.Index != Index(k)+1 || k > 0 && e.Term < entries[k-1].Term {
-			broken("restored log has %v at position %d", e, k)
+// newLog takes over a log that came from the disk, and that continues a snapshot.
+func newLog(s Snapshot, entries []Entry) log {
+	l := log{base: s.Index, baseTerm: s.Term, entries: entries[:len(entries):len(entries)]}
+	if len(entries) > 0 && entries[0].Index <= s.Index {
+		// Nobody knows the term before the first entry, so that one becomes the base.
+		l.base, l.baseTerm, l.entries = entries[0].Index, entries[0].Term, l.entries[1:]
+	}
+	term := l.baseTerm
+	for k, e := range l.entries {
+		if e.Index != l.base+Index(k)+1 || e.Term < term {
+			broken("restored log has %v at position %d after %d@%d", e, k, l.base, l.baseTerm)
 		}
+		term = e.Term
+		l.bytes += e.size()
+	}
+	if !l.matches(s.Index, s.Term) {
+		broken("restored log (%d, %d] does not continue the snapshot %d@%d", l.base, l.lastIndex(), s.Index, s.Term)
 	}
 	l.unsavedFrom = l.lastIndex() + 1
 	return l
@@ -87,6 +100,7 @@ func (l *log) append(entries ...Entry) {
 			broken("append of %v after %d@%d", e, l.lastIndex(), l.lastTerm())
 		}
 		l.entries = append(l.entries, e)
+		l.bytes += e.size()
 	}
 }
 
@@ -94,6 +108,7 @@ func (l *log) append(entries ...Entry) {
 // out to be saved must be removed from the disk as well.
 func (l *log) truncate(i Index) {
 	k := i - l.base - 1
+	l.bytes -= sizeOf(l.entries[k:])
 	l.entries = l.entries[:k:k]
 	if i >= l.unsavedFrom {
 		return // no Save has carried it
@@ -102,6 +117,32 @@ func (l *log) truncate(i Index) {
 		l.truncateFrom = i
 	}
 	l.unsavedFrom = i
+}
+
+// compact removes the entries up to and including i, which becomes the base. What
+// stays is copied, or the array would keep everything that went.
+func (l *log) compact(i Index) {
+	if i <= l.base {
+		return
+	}
+	l.baseTerm = l.term(i)
+	rest := l.entries[i-l.base:]
+	l.bytes -= sizeOf(l.entries[:i-l.base])
+	l.base, l.entries = i, append([]Entry(nil), rest...)
+	l.unsavedFrom = max(l.unsavedFrom, i+1)
+}
+
+// reset removes everything: a snapshot that ends with i at term t takes its place.
+func (l *log) reset(i Index, t Term) {
+	*l = log{base: i, baseTerm: t, unsavedFrom: i + 1}
+}
+
+func sizeOf(entries []Entry) int {
+	n := 0
+	for _, e := range entries {
+		n += e.size()
+	}
+	return n
 }
 
 // firstOfTerm returns the index of the first entry with the term of the entry at i.
@@ -113,7 +154,8 @@ func (l *log) firstOfTerm(i Index) Index {
 }
 
 // lastIndexOf returns the last index <= i whose entry has a term <= t: the only
-// place where a log that holds an entry of term t can still agree with this one.
+// place where a log that holds an entry of term t can still agree with this one. It
+// does not look below the base.
 func (l *log) lastIndexOf(t Term, i Index) Index {
 	i = min(i, l.lastIndex())
 	for i > l.base && l.term(i) > t {

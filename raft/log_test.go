@@ -9,7 +9,7 @@ import (
 // A message in flight keeps the entries that it was made with, whatever happens to
 // the log (etcd-io/raft PR #34).
 func TestEntriesHandedOutSurviveATruncation(t *testing.T) {
-	l := newLog(logOf(members(1), 1, 1, 1, 1))
+	l := newLog(Snapshot{}, logOf(members(1), 1, 1, 1, 1))
 	sent := l.between(2, 4)
 	l.truncate(3)
 	l.append(Entry{Index: 3, Term: 2}, Entry{Index: 4, Term: 2})
@@ -29,7 +29,7 @@ func TestALogAboveABase(t *testing.T) {
 }
 
 func TestTruncationReachesTheDiskOnlyForWhatWasHandedOut(t *testing.T) {
-	l := newLog(logOf(members(1), 1, 1))
+	l := newLog(Snapshot{}, logOf(members(1), 1, 1))
 	l.append(Entry{Index: 3, Term: 1}, Entry{Index: 4, Term: 1})
 	l.truncate(4)
 	require.Zero(t, l.truncateFrom)
@@ -42,7 +42,7 @@ func TestTruncationReachesTheDiskOnlyForWhatWasHandedOut(t *testing.T) {
 }
 
 func TestNothingBetweenBackwardsIndexes(t *testing.T) {
-	l := newLog(nil)
+	l := newLog(Snapshot{}, nil)
 	require.Empty(t, l.between(1, 0))
 	require.True(t, l.matches(0, 0))
 }

@@ -27,6 +27,7 @@ func (r *Raft) useConfigurations(entries []Entry) {
 		c, err := DecodeConfiguration(e.Data)
 		assert(err == nil, "entry %v: %v", e, err)
 		r.configurations = append(r.configurations, configurationAt{e.Index, c})
+		r.noteMembership(c)
 		r.trace(RuleConfigAppend, nobody, e.Index, e.Term)
 	}
 }
@@ -73,9 +74,8 @@ func (r *Raft) AddLearner(m Member) (Index, Term, error) {
 	}
 	old, isMember := r.Configuration().Member(m.ID)
 	m.Role = old.Role // Learner, if it is not there
-	if isMember && m == old {
-		at := r.ConfigurationIndex()
-		return at, r.log.term(at), nil
+	if at := r.ConfigurationIndex(); isMember && m == old {
+		return at, r.log.term(max(at, r.log.base)), nil // if compacted, it is long applied
 	}
 	c := r.Configuration().with(m)
 	if _, err := DecodeConfiguration(c.Encode()); err != nil {
@@ -89,8 +89,14 @@ func (r *Raft) AddLearner(m Member) (Index, Term, error) {
 }
 
 func (r *Raft) appendConfiguration(c Configuration) {
+	before := r.Configuration()
 	r.appendAsLeader(EntryConfiguration, c.Encode())
 	r.useConfigurations(r.log.between(r.log.lastIndex(), r.log.lastIndex()))
+	for _, m := range before.Members {
+		if _, stays := c.Member(m.ID); !stays && m.ID != r.cfg.ID {
+			r.leader.leaving = append(r.leader.leaving, leaving{Member: m, index: r.log.lastIndex()})
+		}
+	}
 	r.addPeers()
 }
 
@@ -109,7 +115,7 @@ func (r *Raft) trackCatchUp(from NodeID, p *progress) {
 
 // promoteCaughtUp makes a learner a voter, if the configuration may change.
 func (r *Raft) promoteCaughtUp() {
-	if !r.mayChangeConfiguration() {
+	if !r.mayChangeConfiguration() || r.leader.transfer != nil {
 		return
 	}
 	for _, m := range r.Configuration().Members {

@@ -50,6 +50,14 @@ type AppendEntriesArgs struct {
 	Session uint64
 }
 
+// lastTerm is the term of the last entry that the message speaks of.
+func (a AppendEntriesArgs) lastTerm() Term {
+	if n := len(a.Entries); n > 0 {
+		return a.Entries[n-1].Term
+	}
+	return a.PrevLogTerm
+}
+
 // AppendEntriesReply answers an AppendEntries.
 type AppendEntriesReply struct {
 	Term    Term // currentTerm, for leader to update itself

@@ -7,6 +7,12 @@ type leaderState struct {
 	peers    map[NodeID]*progress
 	sessions uint64 // sessions numbered so far
 
+	// receivers are the servers that are sent entries and heartbeats: the other members,
+	// and those that were removed and may not know it yet.
+	receivers []Member
+	leaving   []leaving
+	transfer  *transfer // nil unless this leader hands over
+
 	heartbeatElapsed int
 	quorumElapsed    int // ticks since the last check of the quorum
 	uncommittedBytes int // size of the entries beyond commitIndex
@@ -23,8 +29,11 @@ type leaderState struct {
 //	          success
 //	probing ──────────▶ pipelining
 //	   ▲                    │
-//	   └────────────────────┘
-//	   refused, or no answer
+//	   ├────────────────────┘
+//	   │ refused, or no answer
+//	   │
+//	   ▼ its next entry is no longer in the log: see sendSnapshot
+//	sending a snapshot
 type progress struct {
 	nextIndex  Index // index of the next log entry to send to that server
 	matchIndex Index // index of highest log entry known to be replicated on it
@@ -52,6 +61,9 @@ type progress struct {
 	recentlyActive bool   // answered since the last check of the quorum (thesis §6.2)
 	ackedRound     uint64 // newest read round that it acknowledged (thesis §6.4)
 	sentCommit     Index  // how far it was told to commit
+	ackedCommit    Index  // how far it said that it was told
+
+	snapshot *outgoingSnapshot // what it is sent instead of entries; nil if entries do
 
 	// A learner catches up in rounds: each goes to the end of the log as it was when
 	// the round began (thesis §4.2.1).
@@ -60,16 +72,27 @@ type progress struct {
 	caughtUp    bool
 }
 
-// addPeers starts the progress of members that have none. The newest entry is the
-// first probe.
+// addPeers starts the progress of members that have none, and lists the receivers.
+// The newest entry is the first probe. A server that was removed and is added again is
+// a new one here, whatever it had acknowledged (etcd-io/raft#349).
 func (r *Raft) addPeers() {
+	l := r.leader
+	l.receivers = nil
 	for _, m := range r.Configuration().Members {
-		if m.ID == r.cfg.ID || r.leader.peers[m.ID] != nil {
+		if m.ID == r.cfg.ID {
+			continue
+		}
+		l.receivers = append(l.receivers, m)
+		returns := r.stopLeaving(m.ID)
+		if l.peers[m.ID] != nil && !returns {
 			continue
 		}
 		p := &progress{recentlyActive: true, roundTarget: r.log.lastIndex(), batchBytes: r.cfg.MaxBatchBytes}
-		r.leader.peers[m.ID] = p
+		l.peers[m.ID] = p
 		r.restart(p, r.log.lastIndex())
+	}
+	for _, out := range l.leaving {
+		l.receivers = append(l.receivers, out.Member)
 	}
 }
 
@@ -86,7 +109,7 @@ const batchGrowth = 16 << 10
 
 // answered notes that the fate of a message is known, whatever it is.
 func (p *progress) answered(a AppendEntriesArgs) {
-	if len(a.Entries) == 0 {
+	if len(a.Entries) == 0 && p.heartbeats > 0 { // it may be of an earlier progress
 		p.heartbeats--
 	}
 }

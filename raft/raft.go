@@ -38,6 +38,9 @@ type Raft struct {
 	currentTerm Term
 	votedFor    NodeID // cleared where currentTerm rises, and nowhere else
 	log         log
+	snapshot    Snapshot // takes the place of the log up to its Index (§7)
+	// trailingBytes is the size of the entries that are kept although snapshot has them.
+	trailingBytes int
 
 	// Volatile state on all servers (Figure 2).
 	commitIndex Index
@@ -57,6 +60,12 @@ type Raft struct {
 	// fresh draw at each tick would shorten it (etcd#4887).
 	electionElapsed int
 	electionTimeout int
+	incoming        incomingSnapshot // from the leader, not complete
+	// removedAt is what a peer said: the index of a configuration without this server,
+	// which it may never see. A word from a leader clears it.
+	removedAt Index
+	wasMember bool // of some configuration in the log or the snapshot
+
 	// lostElections counts the elections without a result since a leader was heard.
 	lostElections int
 
@@ -68,12 +77,14 @@ type Raft struct {
 // diskState is what this server knows of its own disk. Saves are handed out in
 // order and become durable in order.
 type diskState struct {
-	seq        uint64 // of the newest Save that was handed out
-	handedTerm Term   // currentTerm in it
-	handedVote NodeID // votedFor in it
+	seq            uint64 // of the newest Save that was handed out
+	handedTerm     Term   // currentTerm in it
+	handedVote     NodeID // votedFor in it
+	handedSnapshot Index  // the end of the newest snapshot that was handed out
 
-	savedTerm  Term  // durable currentTerm
-	savedIndex Index // the log up to here is durable, with no truncation pending
+	savedTerm     Term  // durable currentTerm
+	savedSnapshot Index // the end of the snapshot that is in force on the disk
+	savedIndex    Index // the log up to here is durable, with no truncation pending
 
 	// truncationSeq is the Save with the newest truncation. A Save below it may have
 	// stored entries that are no longer in the log: its word on indexes is void.
@@ -90,17 +101,23 @@ func New(cfg Config, disk Restored) *Raft {
 		cfg:            cfg.withDefaults(),
 		currentTerm:    disk.Term,
 		votedFor:       disk.VotedFor,
-		log:            newLog(disk.Entries),
-		configurations: []configurationAt{{}},
+		log:            newLog(disk.Snapshot, disk.Entries),
+		snapshot:       disk.Snapshot,
+		configurations: []configurationAt{{disk.Snapshot.ConfigurationIndex, disk.Snapshot.Configuration}},
+		commitIndex:    disk.Snapshot.Index,
+		lastApplied:    disk.Snapshot.Index,
 	}
 	assert(r.log.lastTerm() <= r.currentTerm, "restored log is of term %d, beyond currentTerm %d", r.log.lastTerm(), r.currentTerm)
 	r.disk = diskState{
 		handedTerm: disk.Term, handedVote: disk.VotedFor,
 		savedTerm: disk.Term, savedIndex: r.log.lastIndex(),
+		handedSnapshot: disk.Snapshot.Index, savedSnapshot: disk.Snapshot.Index,
 	}
+	r.trailingBytes = sizeOf(r.log.between(r.log.base+1, disk.Snapshot.Index))
+	r.noteMembership(disk.Snapshot.Configuration)
 	// A configuration counts from the log, committed or not: to forget the
 	// uncommitted one at a restart is NuRaft#67.
-	r.useConfigurations(r.log.entries)
+	r.useConfigurations(r.log.between(disk.Snapshot.Index+1, r.log.lastIndex()))
 	r.resetElectionTimer()
 	r.shadow = r.look()
 	return r
@@ -178,10 +195,11 @@ func (r *Raft) becomeFollower(t Term, leader NodeID) {
 // Effects handed them out.
 func (r *Raft) Saved(s Save) {
 	r.disk.savedTerm = max(r.disk.savedTerm, s.Term)
-	if n := len(s.Entries); n > 0 && s.Seq >= r.disk.truncationSeq {
+	r.disk.savedSnapshot = max(r.disk.savedSnapshot, s.Snapshot.Index)
+	if s.Seq >= r.disk.truncationSeq {
 		// An append, a truncation and another append of the same index may all be on
 		// their way to the disk; the note about the first is not about the last.
-		r.disk.savedIndex = max(r.disk.savedIndex, s.Entries[n-1].Index)
+		r.disk.savedIndex = max(r.disk.savedIndex, s.lastIndex())
 	}
 	switch {
 	case r.state == Candidate && s.Term == r.currentTerm && s.VotedFor == r.cfg.ID:
@@ -202,9 +220,13 @@ func (r *Raft) Saved(s Save) {
 // Effects returns what the inputs since its last call ask of the outside.
 func (r *Raft) Effects() Effects {
 	if r.state == Leader {
+		r.leaveIfRemoved()
+	}
+	if r.state == Leader {
 		r.promoteCaughtUp()
 		r.startReadRound()
 		r.replicate()
+		r.handOver()
 	}
 	r.takeSave()
 	r.takeApply()
@@ -218,16 +240,19 @@ func (r *Raft) Effects() Effects {
 func (r *Raft) takeSave() {
 	d := &r.disk
 	first, last := r.log.unsavedFrom, r.log.lastIndex()
-	unchanged := d.handedTerm == r.currentTerm && d.handedVote == r.votedFor
+	unchanged := d.handedTerm == r.currentTerm && d.handedVote == r.votedFor && d.handedSnapshot == r.snapshot.Index
 	if unchanged && first > last && r.log.truncateFrom == 0 {
 		return
 	}
 	d.seq++
-	d.handedTerm, d.handedVote = r.currentTerm, r.votedFor
 	r.effects.Save = Save{
 		Seq: d.seq, Term: r.currentTerm, VotedFor: r.votedFor,
 		TruncateFrom: r.log.truncateFrom, Entries: r.log.between(first, last),
 	}
+	if d.handedSnapshot != r.snapshot.Index {
+		r.effects.Save.Snapshot, r.effects.Save.KeepFrom = r.snapshot, r.log.base+1
+	}
+	d.handedTerm, d.handedVote, d.handedSnapshot = r.currentTerm, r.votedFor, r.snapshot.Index
 	r.log.unsavedFrom, r.log.truncateFrom = last+1, 0
 }
 

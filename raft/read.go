@@ -41,10 +41,10 @@ func (r *Raft) startReadRound() {
 	q.index, q.active = r.commitIndex, true
 	q.reads, q.waiting = q.waiting, nil
 	r.trace(RuleReadRound, nobody, q.index, r.currentTerm)
-	for _, m := range r.Configuration().Members {
+	for _, m := range r.leader.receivers {
 		// A far follower answers more slowly than rounds begin. Its newest heartbeats
 		// would crowd out its entries; the next message carries the round's number too.
-		if p := r.leader.peers[m.ID]; p != nil && p.heartbeats < maxHeartbeats {
+		if p := r.leader.peers[m.ID]; p.heartbeats < maxHeartbeats {
 			r.sendHeartbeat(m.ID, p)
 		}
 	}

@@ -20,8 +20,8 @@ func (r *Raft) becomeLeader() {
 // all: a command is committed when an entry with its index and its term is applied.
 // On error nothing was done.
 func (r *Raft) Propose(cmds ...[]byte) (first Index, term Term, err error) {
-	if r.state != Leader {
-		return 0, 0, ErrNotLeader
+	if r.state != Leader || r.leader.transfer != nil || !r.Configuration().IsVoter(r.cfg.ID) {
+		return 0, 0, ErrNotLeader // or not for long: the next one will take it
 	}
 	size := 0
 	for _, cmd := range cmds {
@@ -53,17 +53,18 @@ func (r *Raft) tickLeader() {
 	if r.leader.heartbeatElapsed >= r.cfg.HeartbeatTicks {
 		r.HeartbeatTimeout()
 	}
-	for _, m := range r.Configuration().Members {
-		if p := r.leader.peers[m.ID]; p != nil {
-			p.roundTicks++
-			p.overdue = true
-			// An idle follower would hear of a commit with the next heartbeat only, and
-			// its readers would wait for it.
-			if p.inflight == 0 && p.sentCommit < min(r.commitIndex, p.matchIndex) {
-				r.sendHeartbeat(m.ID, p)
-			}
+	for _, m := range r.leader.receivers {
+		p := r.leader.peers[m.ID]
+		p.roundTicks++
+		p.overdue = true
+		// An idle follower would hear of a commit with the next heartbeat only, and
+		// its readers would wait for it.
+		if p.inflight == 0 && p.sentCommit < min(r.commitIndex, p.matchIndex) {
+			r.sendHeartbeat(m.ID, p)
 		}
 	}
+	r.tickLeaving()
+	r.tickTransfer()
 }
 
 // checkQuorum lets a leader step down that has not heard from a majority within an
@@ -95,29 +96,39 @@ func (r *Raft) HeartbeatTimeout() {
 		return
 	}
 	r.leader.heartbeatElapsed = 0
-	for _, m := range r.Configuration().Members {
-		if p := r.leader.peers[m.ID]; p != nil {
-			p.paused = false
-			r.sendHeartbeat(m.ID, p)
-		}
+	for _, m := range r.leader.receivers {
+		r.leader.peers[m.ID].paused = false
+		r.sendHeartbeat(m.ID, r.leader.peers[m.ID])
+	}
+	if r.leader.transfer != nil {
+		r.leader.transfer.asked = false
 	}
 }
 
 // sendHeartbeat sends an empty AppendEntries from where the logs are known to
 // agree. So nobody who is not in a newer term refuses it, and it promises nothing
 // of the log that its receiver's disk would have to confirm first: see MayReplyAtOnce.
+// What the log no longer holds has no term here; every log agrees at index 0.
 func (r *Raft) sendHeartbeat(to NodeID, p *progress) {
 	p.heartbeats++
-	r.sendAppendEntries(to, p, p.matchIndex, nil)
+	prev := p.matchIndex
+	if prev < r.log.base {
+		prev = 0
+	}
+	r.sendAppendEntries(to, p, prev, nil)
 }
 
 // replicate is "if last log index >= nextIndex for a follower: send AppendEntries
 // RPC with log entries starting at nextIndex" (Figure 2, leaders), as far as the
 // window allows.
 func (r *Raft) replicate() {
-	for _, m := range r.Configuration().Members {
+	for _, m := range r.leader.receivers {
 		p := r.leader.peers[m.ID]
-		for p != nil && p.nextIndex <= r.log.lastIndex() && p.maySend(r.cfg.MaxInflight) {
+		if p.snapshot != nil || p.nextIndex <= r.log.base {
+			r.sendSnapshot(m.ID, p)
+			continue
+		}
+		for p.nextIndex <= r.log.lastIndex() && p.maySend(r.cfg.MaxInflight) {
 			maxBytes := p.batchBytes
 			if p.probing {
 				maxBytes = 0 // one entry: it may well be refused
@@ -136,11 +147,15 @@ func (r *Raft) replicate() {
 
 func (r *Raft) sendAppendEntries(to NodeID, p *progress, prev Index, entries []Entry) {
 	p.sentCommit = max(p.sentCommit, min(r.commitIndex, prev+Index(len(entries))))
+	prevTerm := Term(0)
+	if prev > 0 {
+		prevTerm = r.log.term(prev)
+	}
 	r.send(Call{To: to, AppendEntries: &AppendEntriesArgs{
 		Term:         r.currentTerm,
 		LeaderID:     r.cfg.ID,
 		PrevLogIndex: prev,
-		PrevLogTerm:  r.log.term(prev),
+		PrevLogTerm:  prevTerm,
 		Entries:      entries,
 		LeaderCommit: r.commitIndex,
 		ReadRound:    r.leader.reads.round,
@@ -155,10 +170,11 @@ func (r *Raft) HandleAppendEntries(a AppendEntriesArgs) AppendEntriesReply {
 		r.trace(RuleAppendStale, a.LeaderID, 0, a.Term)
 		return AppendEntriesReply{Term: r.currentTerm}
 	}
-	r.follow(a)
+	r.follow(a.Term, a.LeaderID)
+	a = r.aboveBase(a)
 	// AppendEntries rule 2: reply false if log doesn't contain an entry at
 	// prevLogIndex whose term matches prevLogTerm (§5.3).
-	if !r.log.matches(a.PrevLogIndex, a.PrevLogTerm) {
+	if a.PrevLogIndex >= r.log.base && !r.log.matches(a.PrevLogIndex, a.PrevLogTerm) {
 		r.trace(RuleAppendMismatch, a.LeaderID, a.PrevLogIndex, a.PrevLogTerm)
 		return r.conflict(a.PrevLogIndex)
 	}
@@ -174,17 +190,33 @@ func (r *Raft) HandleAppendEntries(a AppendEntriesArgs) AppendEntriesReply {
 	return AppendEntriesReply{Term: r.currentTerm, Success: true}
 }
 
+// aboveBase leaves out what a snapshot has taken the place of. It was committed, so
+// every leader's log has the same there. To refuse it instead would send the leader back
+// to entries that were needed by nobody, for ever (scylladb#9552).
+func (r *Raft) aboveBase(a AppendEntriesArgs) AppendEntriesArgs {
+	if a.PrevLogIndex >= r.log.base {
+		return a
+	}
+	covered := min(Index(len(a.Entries)), r.log.base-a.PrevLogIndex)
+	a.Entries = a.Entries[covered:]
+	if a.PrevLogIndex += covered; a.PrevLogIndex == r.log.base {
+		a.PrevLogTerm = r.log.baseTerm
+	}
+	return a
+}
+
 // follow accepts the sender as the leader of its term, and resets the election
 // timer: the leader is alive even if its entries do not fit (Figure 2, followers).
-func (r *Raft) follow(a AppendEntriesArgs) {
-	r.observeTerm(a.Term)
+func (r *Raft) follow(term Term, leader NodeID) {
+	r.observeTerm(term)
 	if r.state == Leader {
-		broken("Election Safety: second leader %q in term %d", a.LeaderID, a.Term)
+		broken("Election Safety: second leader %q in term %d", leader, term)
 	}
-	if r.state != Follower || r.leaderID != a.LeaderID {
-		r.becomeFollower(a.Term, a.LeaderID)
-		r.trace(RuleNewLeader, a.LeaderID, 0, a.Term)
+	if r.state != Follower || r.leaderID != leader {
+		r.becomeFollower(term, leader)
+		r.trace(RuleNewLeader, leader, 0, term)
 	}
+	r.removedAt = 0
 	r.resetElectionTimer()
 }
 
@@ -258,6 +290,9 @@ func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep Ap
 		return // an answer to an earlier run of replication
 	}
 	p.paused = false
+	if rep.Success {
+		p.ackedCommit = max(p.ackedCommit, min(a.LeaderCommit, a.PrevLogIndex+Index(len(a.Entries))))
+	}
 	if len(a.Entries) > 0 {
 		p.inflight--
 	}
@@ -286,7 +321,7 @@ func (r *Raft) matched(from NodeID, p *progress, a AppendEntriesArgs) {
 		return
 	}
 	p.matchIndex, p.nextIndex = last, max(p.nextIndex, last+1)
-	r.trace(RuleMatch, from, last, r.log.term(last))
+	r.trace(RuleMatch, from, last, a.lastTerm())
 	r.advanceCommitIndex()
 }
 
@@ -298,7 +333,7 @@ func (r *Raft) matched(from NodeID, p *progress, a AppendEntriesArgs) {
 // was accepted: then the entries above matchIndex are sent again.
 func (r *Raft) backtrack(from NodeID, p *progress, a AppendEntriesArgs, rep AppendEntriesReply) {
 	next := min(rep.ConflictIndex, a.PrevLogIndex)
-	if rep.ConflictTerm != 0 {
+	if rep.ConflictTerm != 0 && a.PrevLogIndex > r.log.base {
 		agree := r.log.lastIndexOf(rep.ConflictTerm, a.PrevLogIndex-1)
 		if next = agree + 1; r.log.term(agree) != rep.ConflictTerm {
 			next = min(next, rep.ConflictIndex)
@@ -319,7 +354,11 @@ func (r *Raft) HandleAppendEntriesFailed(to NodeID, a AppendEntriesArgs) {
 	p := r.leader.peers[to]
 	p.answered(a)
 	if len(a.Entries) > 0 && p.session == a.Session {
-		r.restart(p, p.matchIndex+1)
+		next := p.matchIndex + 1
+		if p.probing { // a probe that got lost says nothing: the same place again
+			next = max(next, a.PrevLogIndex+1)
+		}
+		r.restart(p, next)
 		p.paused, p.caughtUp = true, false
 		p.batchBytes = max(p.batchBytes/2, min(batchGrowth, r.cfg.MaxBatchBytes))
 	}

@@ -1,5 +1,7 @@
 package raft
 
+import "fmt"
+
 // Status is what one server knows, for people and for the checks of tests.
 type Status struct {
 	ID       NodeID
@@ -12,12 +14,17 @@ type Status struct {
 	LastApplied Index
 	LastIndex   Index
 
+	SnapshotIndex Index       // where the snapshot ends; 0 if there is none
+	Receiving     Transferred // of a leader's snapshot
+	RemovedAt     Index       // see Raft.RemovedAt
+
 	Configuration      Configuration // in use
 	ConfigurationIndex Index
 	// LeaderHeard is how many ticks ago a follower reset its election timer.
 	LeaderHeard int
 	// Peers is the leader's view of the other members, in the order of the
-	// configuration; empty on the others.
+	// configuration, and of those that were removed and may not know it yet; empty on
+	// the others.
 	Peers []PeerStatus
 }
 
@@ -34,20 +41,37 @@ type PeerStatus struct {
 // Transferred is how many bytes of a snapshot's Size have got across.
 type Transferred struct{ Offset, Size uint64 }
 
+// Percent is how much that is; 0 if nothing is under way.
+func (t Transferred) Percent() int {
+	if t.Size == 0 {
+		return 0
+	}
+	return int(100 * t.Offset / t.Size)
+}
+
+// String writes it as "63 %".
+func (t Transferred) String() string { return fmt.Sprintf("%d %%", t.Percent()) }
+
 // Status describes the server as it is now.
 func (r *Raft) Status() Status {
 	s := Status{
 		ID: r.cfg.ID, State: r.state, Term: r.currentTerm, VotedFor: r.votedFor, Leader: r.leaderID,
 		CommitIndex: r.commitIndex, LastApplied: r.lastApplied, LastIndex: r.log.lastIndex(),
 		Configuration: r.Configuration(), ConfigurationIndex: r.ConfigurationIndex(),
-		LeaderHeard: r.electionElapsed,
+		LeaderHeard:   r.electionElapsed,
+		SnapshotIndex: r.snapshot.Index,
+		Receiving:     Transferred{r.incoming.offset, r.incoming.size},
+		RemovedAt:     r.RemovedAt(),
 	}
 	if r.state == Leader {
 		s.LeaderHeard = 0
-		for _, m := range s.Configuration.Members {
-			if p := r.leader.peers[m.ID]; p != nil {
-				s.Peers = append(s.Peers, PeerStatus{ID: m.ID, MatchIndex: p.matchIndex, NextIndex: p.nextIndex, Session: p.session})
+		for _, m := range r.leader.receivers {
+			p := r.leader.peers[m.ID]
+			peer := PeerStatus{ID: m.ID, MatchIndex: p.matchIndex, NextIndex: p.nextIndex, Session: p.session}
+			if p.snapshot != nil {
+				peer.Snapshot = Transferred{p.snapshot.offset, p.snapshot.size}
 			}
+			s.Peers = append(s.Peers, peer)
 		}
 	}
 	return s

@@ -9,37 +9,50 @@ type Rule string
 // The rules that transitions name. The letters are the boxes of Figure 2: RV is
 // RequestVote, AE AppendEntries, A "all servers", F followers, C candidates, L
 // leaders; PV is the pre-vote, CQ the leader's check of its quorum, M membership,
+// T leadership transfer, S snapshots, IS the receiver of InstallSnapshot (Figure 13),
 // RI ReadIndex.
 const (
-	RuleHigherTerm     Rule = "A-2"
-	RuleApply          Rule = "A-1"
-	RuleTimeout        Rule = "F-2"
-	RulePreVote        Rule = "PV-1"
-	RulePreVoteGranted Rule = "PV-2"
-	RuleCampaign       Rule = "C-1"
-	RuleWonElection    Rule = "C-2"
-	RuleNewLeader      Rule = "C-3"
-	RuleVoteStaleTerm  Rule = "RV-1"
-	RuleVoteGranted    Rule = "RV-2"
-	RuleVoteRefused    Rule = "RV-2n"
-	RuleLeaderKnown    Rule = "RV-0"
-	RuleAppendStale    Rule = "AE-1"
-	RuleAppendMismatch Rule = "AE-2"
-	RuleTruncate       Rule = "AE-3"
-	RuleAppend         Rule = "AE-4"
-	RuleFollowCommit   Rule = "AE-5"
-	RulePropose        Rule = "L-2"
-	RuleMatch          Rule = "L-3s"
-	RuleBacktrack      Rule = "L-3f"
-	RuleCommit         Rule = "L-4"
-	RuleNoop           Rule = "L-1n"
-	RuleQuorumLost     Rule = "CQ-1"
-	RuleConfigAppend   Rule = "M-1"
-	RuleConfigRollback Rule = "M-2"
-	RuleCaughtUp       Rule = "M-3"
-	RuleReadWaits      Rule = "RI-1"
-	RuleReadRound      Rule = "RI-2"
-	RuleReadConfirmed  Rule = "RI-3"
+	RuleHigherTerm        Rule = "A-2"
+	RuleApply             Rule = "A-1"
+	RuleTimeout           Rule = "F-2"
+	RulePreVote           Rule = "PV-1"
+	RulePreVoteGranted    Rule = "PV-2"
+	RuleCampaign          Rule = "C-1"
+	RuleWonElection       Rule = "C-2"
+	RuleNewLeader         Rule = "C-3"
+	RuleVoteStaleTerm     Rule = "RV-1"
+	RuleVoteGranted       Rule = "RV-2"
+	RuleVoteRefused       Rule = "RV-2n"
+	RuleLeaderKnown       Rule = "RV-0"
+	RuleAppendStale       Rule = "AE-1"
+	RuleAppendMismatch    Rule = "AE-2"
+	RuleTruncate          Rule = "AE-3"
+	RuleAppend            Rule = "AE-4"
+	RuleFollowCommit      Rule = "AE-5"
+	RulePropose           Rule = "L-2"
+	RuleMatch             Rule = "L-3s"
+	RuleBacktrack         Rule = "L-3f"
+	RuleCommit            Rule = "L-4"
+	RuleNoop              Rule = "L-1n"
+	RuleQuorumLost        Rule = "CQ-1"
+	RuleConfigAppend      Rule = "M-1"
+	RuleConfigRollback    Rule = "M-2"
+	RuleCaughtUp          Rule = "M-3"
+	RuleRemove            Rule = "M-4"
+	RuleRemovedLeader     Rule = "M-5"
+	RuleToldRemoved       Rule = "M-6"
+	RuleTransfer          Rule = "T-1"
+	RuleTimeoutNow        Rule = "T-2"
+	RuleTransferOver      Rule = "T-3"
+	RuleSnapshotTaken     Rule = "S-1"
+	RuleSnapshotSent      Rule = "S-2"
+	RuleSnapshotAccepted  Rule = "S-3"
+	RuleSnapshotStale     Rule = "IS-1"
+	RuleSnapshotChunk     Rule = "IS-3"
+	RuleSnapshotInstalled Rule = "IS-8"
+	RuleReadWaits         Rule = "RI-1"
+	RuleReadRound         Rule = "RI-2"
+	RuleReadConfirmed     Rule = "RI-3"
 )
 
 // RuleText is what a learner is shown for a Rule.
@@ -78,6 +91,18 @@ func Rules() []RuleText {
 		{RuleConfigAppend, "a configuration counts from the moment it is in the log", "§6, thesis §4.1"},
 		{RuleConfigRollback, "a configuration that is truncated no longer counts", "thesis §4.1"},
 		{RuleCaughtUp, "a learner kept up for one round: make it a voter", "thesis §4.2.1"},
+		{RuleRemove, "a server is removed: it no longer counts, and is sent entries until it knows", "thesis §4.1"},
+		{RuleRemovedLeader, "a leader that was removed steps down once the change is committed", "thesis §4.2.2"},
+		{RuleToldRemoved, "a peer's answer tells that this server was removed: no more elections", "thesis §4.2.3"},
+		{RuleTransfer, "the leader hands over: it takes no commands until the other one has the whole log", "thesis §3.10"},
+		{RuleTimeoutNow, "the leader asked for an election: start it at once", "thesis §3.10"},
+		{RuleTransferOver, "the other one did not take over within an election timeout: go on leading", "thesis §3.10"},
+		{RuleSnapshotTaken, "a snapshot takes the place of the log before it", "§7"},
+		{RuleSnapshotSent, "the follower's next entry is no longer in the log: send the snapshot", "§7, Fig. 13"},
+		{RuleSnapshotAccepted, "the follower has installed the snapshot: go on with entries", "§7"},
+		{RuleSnapshotStale, "refuse a snapshot of a leader of an older term", "Fig. 13"},
+		{RuleSnapshotChunk, "store the next chunk of the leader's snapshot", "Fig. 13"},
+		{RuleSnapshotInstalled, "the snapshot takes the place of the state machine and of the log", "Fig. 13, §7"},
 		{RuleReadWaits, "a read waits until the leader has committed an entry of its term", "§8, thesis §6.4"},
 		{RuleReadRound, "a round of messages asks whether this is still the leader", "§8, thesis §6.4"},
 		{RuleReadConfirmed, "a majority acknowledged the round: its reads are safe", "§8, thesis §6.4"},

@@ -114,6 +114,7 @@ func (p *process) open(dir *wal.Dir, restored raft.Restored) (*membership, error
 	n, err := node.Open(node.Config{
 		Raft:         raft.Config{ID: id.NodeID(), Rand: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))},
 		Log:          dir.Log(),
+		Snapshots:    dir.Snapshots(),
 		Restored:     restored,
 		Transport:    peers,
 		StateMachine: p.store,

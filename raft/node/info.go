@@ -57,17 +57,20 @@ func (n *Node) look(s raft.Status) Info {
 		CommitIndex: s.CommitIndex, AppliedIndex: n.replica.LastApplied(), LastIndex: s.LastIndex,
 		Configuration: s.Configuration,
 		LeaderContact: time.Duration(s.LeaderHeard) * n.cfg.TickInterval,
+		SnapshotIndex: s.SnapshotIndex, RemovedAt: s.RemovedAt, Receiving: s.Receiving,
 	}
 }
 
 // publish makes the loop's state visible, and logs what a person would want to know
 // of: changes of role, leader and configuration, never a heartbeat.
 func (n *Node) publish() {
-	now := n.look(n.replica.Raft().Status())
+	status := n.replica.Raft().Status()
+	now := n.look(status)
 	before := n.info.Swap(&now)
 	if before == nil {
 		return
 	}
+	n.sayProgress(status)
 	if before.State != now.State || before.Term != now.Term || before.Leader != now.Leader {
 		n.cfg.Logger.Info("role", "node", now.ID.Name(), "state", now.State.String(), "term", uint64(now.Term),
 			"leader", now.Leader.Name(), "index", uint64(now.LastIndex))
@@ -75,6 +78,25 @@ func (n *Node) publish() {
 	if !slices.Equal(before.Configuration.Members, now.Configuration.Members) {
 		n.cfg.Logger.Info("configuration", "node", now.ID.Name(), "index", uint64(now.LastIndex),
 			"voters", names(now.Configuration, raft.Voter), "learners", names(now.Configuration, raft.Learner))
+	}
+}
+
+// progressEvery is how often a node says how far a snapshot has got across.
+const progressEvery = time.Second
+
+func (n *Node) sayProgress(s raft.Status) {
+	if time.Since(n.said) < progressEvery {
+		return
+	}
+	if s.Receiving.Size > 0 {
+		n.said = time.Now()
+		n.cfg.Logger.Info("receiving a snapshot", "node", s.ID.Name(), "leader", s.Leader.Name(), "done", s.Receiving.String())
+	}
+	for _, p := range s.Peers {
+		if p.Snapshot.Size > 0 {
+			n.said = time.Now()
+			n.cfg.Logger.Info("sending a snapshot", "node", s.ID.Name(), "peer", p.ID.Name(), "done", p.Snapshot.String())
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Raft         raft.Config
 	Log          Log
+	Snapshots    Snapshots
 	Restored     raft.Restored
 	Transport    replica.Transport
 	StateMachine replica.StateMachine
@@ -36,6 +37,9 @@ type Config struct {
 	// InboxSize bounds the clients' requests that are under way; more get ErrBusy.
 	// Default 4,096.
 	InboxSize int
+	// SnapshotBytes is how much the log grows before a snapshot takes its place; see
+	// replica.Config.
+	SnapshotBytes int
 }
 
 func (c Config) withDefaults() Config {
@@ -60,6 +64,8 @@ type Node struct {
 	replica *replica.Replica // the loop's
 	inbox   *mailbox
 	saver   *saver
+	files   *files
+	said    time.Time    // when progress was logged last; the loop's
 	clients atomic.Int64 // requests under way
 	info    atomic.Pointer[Info]
 
@@ -77,22 +83,26 @@ func Open(cfg Config) (*Node, error) {
 	if err := cfg.Raft.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Log == nil || cfg.Transport == nil || cfg.StateMachine == nil {
-		return nil, errors.New("node: Log, Transport and StateMachine must be set")
+	if cfg.Log == nil || cfg.Snapshots == nil || cfg.Transport == nil || cfg.StateMachine == nil {
+		return nil, errors.New("node: Log, Snapshots, Transport and StateMachine must be set")
 	}
 	n := &Node{cfg: cfg, inbox: newMailbox(), stop: make(chan struct{}), stopped: make(chan struct{})}
 	n.saver = newSaver(cfg.Log, n.post, n.failed)
+	n.files = newFiles(cfg.Snapshots, n.post, cfg.Logger)
 	n.replica = replica.New(replica.Config{
 		Raft:             n.cfg.Raft,
 		Disk:             n.saver,
+		Snapshots:        n.files,
 		Transport:        loopTransport{cfg.Transport, n.post},
 		StateMachine:     cfg.StateMachine,
 		ReadTimeoutTicks: int(cfg.ReadTimeout / cfg.TickInterval),
 		MaxReads:         cfg.InboxSize,
+		SnapshotBytes:    cfg.SnapshotBytes,
 		Failed:           n.failed,
 	}, cfg.Restored)
 	n.publish()
 	n.routines.Go(n.saver.run)
+	n.files.start(&n.routines)
 	n.routines.Go(n.loop)
 	return n, nil
 }
@@ -132,6 +142,7 @@ func (n *Node) finish() {
 		input() // the replica is closed and refuses
 	}
 	close(n.saver.stop)
+	close(n.files.stop)
 	close(n.stopped)
 }
 

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -121,7 +124,7 @@ func startCluster(t *testing.T, size int) *cluster {
 		log, machine := &memoryLog{delay: time.Millisecond}, &counter{}
 		c.logs, c.machines = append(c.logs, log), append(c.machines, machine)
 		n, err := Open(Config{
-			Raft: raft.Config{ID: m.ID, Rand: rand.New(rand.NewPCG(uint64(k), 1))}, Log: log,
+			Raft: raft.Config{ID: m.ID, Rand: rand.New(rand.NewPCG(uint64(k), 1))}, Log: log, Snapshots: &memorySnapshots{},
 			Restored:  raft.Restored{Term: 1, Entries: []raft.Entry{first}},
 			Transport: endpoint{&c.network, m.ID}, StateMachine: machine,
 		})
@@ -393,6 +396,54 @@ func (e endpoint) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(ra
 		func(err error) { done(raft.TimeoutNowReply{}, err) })
 }
 
-func (c *counter) Snapshot() io.WriterTo { panic("not asked for") }
+// Snapshot implements replica.StateMachine. The cut is a copy.
+func (c *counter) Snapshot() io.WriterTo { return bytes.NewBufferString(strings.Join(c.applied, "\n")) }
 
-func (c *counter) Restore(io.Reader) (func(), error) { panic("not asked for") }
+func (c *counter) Restore(r io.Reader) (func(), error) {
+	b, err := io.ReadAll(r)
+	return func() { c.applied = strings.Split(string(b), "\n") }, err
+}
+
+// memorySnapshots is a snapshot store whose files are a line of JSON, which says what
+// is covered, and the state.
+type memorySnapshots struct {
+	mu       sync.Mutex
+	own      []byte
+	incoming []byte
+	err      error
+}
+
+func (s *memorySnapshots) Write(m raft.Snapshot, state io.WriterTo) error {
+	head, _ := json.Marshal(m)
+	file := bytes.NewBuffer(append(head, '\n'))
+	_, err := state.WriteTo(file)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.own = file.Bytes()
+	return errors.Join(err, s.err)
+}
+
+// ReadAt reads tiny chunks, so that there are several.
+func (s *memorySnapshots) ReadAt(_ raft.Index, _ raft.Term, offset uint64) ([]byte, uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size := uint64(len(s.own))
+	return s.own[offset:min(offset+100, size)], size, s.err
+}
+
+func (s *memorySnapshots) Receive(offset uint64, chunk []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.incoming = append(s.incoming[:offset], chunk...)
+	return s.err
+}
+
+func (s *memorySnapshots) Received(load func(io.Reader) error) (m raft.Snapshot, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head, state, _ := bytes.Cut(s.incoming, []byte("\n"))
+	if err := json.Unmarshal(head, &m); err != nil {
+		return m, err
+	}
+	return m, load(bytes.NewReader(state))
+}

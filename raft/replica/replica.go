@@ -56,6 +56,9 @@ type Config struct {
 	ReadTimeoutTicks int
 	// MaxReads bounds the reads that wait; more get ErrBusy. Default 65,536.
 	MaxReads int
+	// SnapshotBytes is how much the log grows, at least, before the state machine's next
+	// snapshot takes its place. Default 16 MiB.
+	SnapshotBytes int
 	// Failed is told of a disk error. The process must end: nothing may be
 	// promised from a disk that may have forgotten.
 	Failed func(error)
@@ -80,6 +83,9 @@ type Replica struct {
 	lastApplied raft.Index
 	waiters     waiters
 	reads       reads
+	changes     changes
+	transfers   []func(error) // who asked for the one under way
+	snapshots   snapshots
 
 	ledTerm    raft.Term          // the term this server leads, or 0
 	configured raft.Configuration // what the transport was told
@@ -93,7 +99,8 @@ type save struct {
 	sendAfter []raft.Call
 }
 
-// New starts a replica from what its disk gave back. It panics on an invalid
+// New starts a replica from what its disk gave back. The state machine must hold the
+// state of disk.Snapshot already. It panics on an invalid
 // Config, as raft.New does.
 func New(cfg Config, disk raft.Restored) *Replica {
 	if cfg.ReadTimeoutTicks == 0 {
@@ -102,7 +109,10 @@ func New(cfg Config, disk raft.Restored) *Replica {
 	if cfg.MaxReads == 0 {
 		cfg.MaxReads = 1 << 16
 	}
-	p := &Replica{cfg: cfg, raft: raft.New(cfg.Raft, disk)}
+	if cfg.SnapshotBytes == 0 {
+		cfg.SnapshotBytes = 16 << 20
+	}
+	p := &Replica{cfg: cfg, raft: raft.New(cfg.Raft, disk), lastApplied: disk.Snapshot.Index}
 	p.tellTransport()
 	return p
 }
@@ -117,6 +127,8 @@ func (p *Replica) LastApplied() raft.Index { return p.lastApplied }
 func (p *Replica) Tick() {
 	p.raft.Tick()
 	p.reads.tick()
+	p.changes.now++
+	p.snapshots.now++
 }
 
 // Propose asks for a command to be replicated and applied. done gets the result
@@ -133,22 +145,6 @@ func (p *Replica) Propose(cmd []byte, done func(Result, error)) {
 		return
 	}
 	p.waiters.add(index, term, done)
-}
-
-// AddLearner asks for a server to be added to the cluster; see raft.AddLearner.
-// done is called once the configuration with it is committed.
-func (p *Replica) AddLearner(m raft.Member, done func(error)) {
-	if p.closed {
-		done(ErrStopped)
-		return
-	}
-	p.noticeLeadership()
-	index, term, err := p.raft.AddLearner(m)
-	if err != nil || index <= p.lastApplied {
-		done(err)
-		return
-	}
-	p.waiters.add(index, term, func(_ Result, err error) { done(err) })
 }
 
 // RequestVote answers another server's RPC. done is called when the answer may
@@ -169,24 +165,6 @@ func (p *Replica) AppendEntries(a raft.AppendEntriesArgs, done func(raft.AppendE
 	p.replies = append(p.replies, func() { done(reply) })
 }
 
-// InstallSnapshot answers a leader's RPC. done is called when the answer may leave.
-func (p *Replica) InstallSnapshot(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply)) {
-	panic("not built yet")
-}
-
-// TimeoutNow answers a leader's RPC. done is called when the answer may leave.
-func (p *Replica) TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply)) {
-	panic("not built yet")
-}
-
-// RemoveServer asks for a server to be removed from the cluster; see
-// raft.RemoveServer. done is called once the configuration without it is committed.
-func (p *Replica) RemoveServer(id raft.NodeID, done func(error)) { done(ErrNotLeader) }
-
-// TransferLeadership asks for another server to lead; see raft.TransferLeadership.
-// done is called when this server does not lead any more, or the attempt is over.
-func (p *Replica) TransferLeadership(to raft.NodeID, done func(error)) { done(ErrNotLeader) }
-
 // Flush ends a batch of inputs: it carries out what they asked for. This is the one
 // place that knows "durable before it leaves".
 //
@@ -199,6 +177,7 @@ func (p *Replica) Flush() {
 		return
 	}
 	p.reads.ask(p)
+	p.changes.begin(p)
 	e := p.raft.Effects()
 	p.tellTransport()
 	p.send(e.Send)
@@ -206,6 +185,8 @@ func (p *Replica) Flush() {
 	p.apply(e.Apply)
 	p.reads.confirmed(p, e.Reads)
 	p.noticeLeadership()
+	p.noticeTransfer()
+	p.snapshots.take(p)
 }
 
 func (p *Replica) save(s raft.Save, sendAfter []raft.Call) {
@@ -263,6 +244,10 @@ func (p *Replica) send(calls []raft.Call) {
 			})
 		case c.AppendEntries != nil:
 			p.appendEntries(c.To, *c.AppendEntries)
+		case c.InstallSnapshot != nil:
+			p.installSnapshot(c.To, *c.InstallSnapshot)
+		case c.TimeoutNow != nil:
+			p.timeoutNow(c.To, *c.TimeoutNow)
 		}
 	}
 }
@@ -304,6 +289,7 @@ func (p *Replica) noticeLeadership() {
 	}
 	if p.ledTerm != 0 && led != p.ledTerm {
 		p.waiters.fail(ErrOutcomeUnknown)
+		p.changes.fail(ErrNotLeader)
 		p.reads.leadershipLost()
 	}
 	p.ledTerm = led
@@ -311,7 +297,7 @@ func (p *Replica) noticeLeadership() {
 
 func (p *Replica) tellTransport() {
 	// Not the index of the configuration: a new leader may have put another one there.
-	if c := p.raft.Configuration(); !slices.Equal(c.Members, p.configured.Members) {
+	if c := p.raft.Contacts(); !slices.Equal(c.Members, p.configured.Members) {
 		p.configured = c
 		p.cfg.Transport.Configure(c)
 	}
@@ -326,5 +312,7 @@ func (p *Replica) Close() {
 	p.closed = true
 	p.replies, p.saves = nil, nil
 	p.waiters.fail(ErrOutcomeUnknown)
+	p.changes.fail(ErrStopped)
+	p.failTransfers(ErrStopped)
 	p.reads.fail(ErrStopped)
 }

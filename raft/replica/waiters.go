@@ -43,6 +43,12 @@ func (w *waiters) applied(e raft.Entry, value []byte) {
 	}
 }
 
+// passed answers those whose entries a snapshot jumped over: they may be part of it, or
+// another leader's may.
+func (w *waiters) passed(through raft.Index) {
+	w.applied(raft.Entry{Index: through}, nil)
+}
+
 func (w *waiters) fail(err error) {
 	queue := w.queue
 	w.queue = nil

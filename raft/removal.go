@@ -1,0 +1,153 @@
+package raft
+
+// RemoveServer removes a server from the cluster (thesis §4.1). It returns where the
+// configuration without it is in the log; the change is done when that entry is
+// applied. A leader may remove itself: it goes on, without counting itself, until the
+// new configuration is committed, and then hands over (thesis §4.2.2). On error
+// nothing was done.
+func (r *Raft) RemoveServer(id NodeID) (Index, Term, error) {
+	if r.state != Leader {
+		return 0, 0, ErrNotLeader
+	}
+	c := r.Configuration()
+	switch _, isMember := c.Member(id); {
+	case !isMember:
+		return 0, 0, ErrUnknownMember
+	case c.IsVoter(id) && c.Voters() == 1:
+		return 0, 0, ErrLastVoter
+	case !r.mayChangeConfiguration() || r.leader.transfer != nil:
+		return 0, 0, ErrConfigurationBusy
+	}
+	r.trace(RuleRemove, id, r.log.lastIndex()+1, r.currentTerm)
+	r.appendConfiguration(c.without(id))
+	return r.ConfigurationIndex(), r.currentTerm, nil
+}
+
+// leaving is a server that was removed, and that the leader speaks to until it knows:
+// nobody else will tell it, and it would start elections (§6, thesis §4.2.3).
+type leaving struct {
+	Member
+	index Index // of the configuration without it
+	ticks int
+}
+
+// maxLeavingTimeouts bounds, in election timeouts, how long a leader speaks to a server
+// that was removed. Afterwards the answers to its requests for votes tell it.
+const maxLeavingTimeouts = 10
+
+// tickLeaving lets go of servers that know, that are gone, or that would need a
+// snapshot to know.
+func (r *Raft) tickLeaving() {
+	var stay []leaving
+	for _, out := range r.leader.leaving {
+		out.ticks++
+		p := r.leader.peers[out.ID]
+		if p.ackedCommit < out.index && p.snapshot == nil && out.ticks < maxLeavingTimeouts*r.cfg.ElectionTicks {
+			stay = append(stay, out)
+			continue
+		}
+		delete(r.leader.peers, out.ID)
+	}
+	if len(stay) != len(r.leader.leaving) {
+		r.leader.leaving = stay
+		r.addPeers()
+	}
+}
+
+// stopLeaving says whether a server was leaving, and ends that: it is a member again.
+func (r *Raft) stopLeaving(id NodeID) bool {
+	for k, out := range r.leader.leaving {
+		if out.ID == id {
+			r.leader.leaving = append(r.leader.leaving[:k:k], r.leader.leaving[k+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// Contacts are the servers that this one may have to call: the members, and on a
+// leader those that were removed and may not know it yet.
+func (r *Raft) Contacts() Configuration {
+	c := r.Configuration()
+	if r.state == Leader {
+		for _, out := range r.leader.leaving {
+			c = c.with(out.Member)
+		}
+	}
+	return c
+}
+
+// leaveIfRemoved ends a leadership whose server is not a voter of the committed
+// configuration any more: "once it commits Cnew, it steps down" (thesis §4.2.2). To
+// step down earlier could lose the change, to stay would be to lead a cluster that it
+// is no part of. The voter that is furthest takes over at once.
+func (r *Raft) leaveIfRemoved() {
+	if len(r.configurations) > 1 || r.Configuration().IsVoter(r.cfg.ID) {
+		return
+	}
+	if to := r.successor(); to != nobody && r.leader.peers[to].matchIndex == r.log.lastIndex() {
+		r.timeoutNow(to)
+	}
+	r.trace(RuleRemovedLeader, nobody, r.ConfigurationIndex(), r.currentTerm)
+	r.becomeFollower(r.currentTerm, nobody)
+}
+
+// mayCampaign says whether this server may start an election: it is a voter of the
+// configuration in use; or of the one before, as long as nobody knows that the newest
+// is committed. Such a server may be the only one whose log can win
+// (thesis §4.2.2; cowsql/raft#150).
+func (r *Raft) mayCampaign() bool {
+	if r.removedAt > 0 {
+		return false
+	}
+	for _, c := range r.configurations {
+		if c.IsVoter(r.cfg.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// noteMembership remembers that this server was a member once: until then, to be in no
+// configuration is the beginning and not the end.
+func (r *Raft) noteMembership(c Configuration) {
+	if _, isMember := c.Member(r.cfg.ID); isMember {
+		r.wasMember, r.removedAt = true, 0
+	}
+}
+
+// RemovedAt is the index of the configuration that removed this server, or 0: then it
+// is a member, was never one, or cannot know it.
+func (r *Raft) RemovedAt() Index {
+	if r.removedAt > 0 || !r.wasMember {
+		return r.removedAt
+	}
+	for _, c := range r.configurations {
+		if _, isMember := c.Member(r.cfg.ID); isMember {
+			return 0
+		}
+	}
+	return r.configurations[0].index
+}
+
+// removalOf says, to a server that asks for a vote, which committed configuration does
+// without it; 0 if there is none, or a newer one has it.
+func (r *Raft) removalOf(id NodeID) Index {
+	for _, c := range r.configurations {
+		if _, isMember := c.Member(id); isMember {
+			return 0
+		}
+	}
+	return r.configurations[0].index
+}
+
+// toldRemoved ends the elections of a server that was removed while it was down. The
+// peer's word counts only if its configuration is not older than the own newest one:
+// a peer that is behind does not know yet who was added.
+func (r *Raft) toldRemoved(from NodeID, at Index) {
+	if r.state != Follower {
+		r.becomeFollower(r.currentTerm, nobody)
+	}
+	r.removedAt = at
+	r.trace(RuleToldRemoved, from, at, 0)
+}

@@ -1,0 +1,53 @@
+package replica
+
+import "dbdb/raft"
+
+// TransferLeadership asks for another server to lead; see raft.TransferLeadership.
+// done(nil) is called when this server does not lead any more.
+func (p *Replica) TransferLeadership(to raft.NodeID, done func(error)) {
+	if p.closed {
+		done(ErrStopped)
+		return
+	}
+	p.noticeLeadership()
+	if err := p.raft.TransferLeadership(to); err != nil || !p.raft.Transferring() {
+		done(err)
+		return
+	}
+	p.transfers = append(p.transfers, done)
+}
+
+// noticeTransfer answers those who asked for a transfer when it is over.
+func (p *Replica) noticeTransfer() {
+	if len(p.transfers) == 0 || p.raft.Transferring() {
+		return
+	}
+	err := error(nil)
+	if p.raft.State() == raft.Leader {
+		err = ErrNoTransfer
+	}
+	p.failTransfers(err)
+}
+
+func (p *Replica) failTransfers(err error) {
+	transfers := p.transfers
+	p.transfers = nil
+	for _, done := range transfers {
+		done(err)
+	}
+}
+
+// TimeoutNow answers another server's RPC. done is called when the answer may leave.
+func (p *Replica) TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply)) {
+	reply := p.raft.HandleTimeoutNow(a)
+	p.replies = append(p.replies, func() { done(reply) })
+}
+
+func (p *Replica) timeoutNow(to raft.NodeID, a raft.TimeoutNowArgs) {
+	p.cfg.Transport.TimeoutNow(to, a, func(rep raft.TimeoutNowReply, err error) {
+		// Without an answer the next heartbeat asks again, if there is still time.
+		if err == nil && !p.closed {
+			p.raft.HandleTimeoutNowReply(to, a, rep)
+		}
+	})
+}
