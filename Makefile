@@ -5,9 +5,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 SEEDS ?= 2000
 FROM ?= 1
+IMAGE ?= dbdb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test race sim lint cover run stop clean clean-data help
+.PHONY: build test race sim lint cover run stop docker clean clean-data help
 
 build: ## Build ./bin/dbdb
 	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb
@@ -44,6 +45,18 @@ run: build ## Run three nodes on the README's ports; Ctrl-C stops them
 stop: ## Stop what `make run` started
 	@if ps -o args= -p "$$(cat data/run.pid 2>/dev/null)" 2>/dev/null | grep -q bin/dbdb; then \
 		kill "$$(cat data/run.pid)"; else echo "nothing to stop"; fi
+
+docker: ## Build the image IMAGE=dbdb; where Go's image cannot be pulled, from a binary built here
+	@if docker image inspect golang:1.26 >/dev/null 2>&1 || docker pull -q golang:1.26 2>/dev/null; then \
+		docker build -t $(IMAGE) .; \
+	else \
+		echo "golang:1.26 cannot be pulled: the image's final stage is made from a binary built on this machine"; \
+		context=$$(mktemp -d); trap 'rm -rf "$$context"' EXIT; mkdir "$$context/data"; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$(docker version -f '{{.Server.Arch}}') go build -trimpath -o "$$context/dbdb" ./cmd/dbdb; \
+		sed -n '/^FROM scratch/,$$p' Dockerfile | \
+			sed -e 's|--from=build ||' -e 's|/src/bin/dbdb|dbdb|' -e 's| /data /data| data /data|' > "$$context/Dockerfile"; \
+		docker build -t $(IMAGE) "$$context"; \
+	fi
 
 clean: ## Remove what was built; data stays
 	rm -rf bin coverage.out

@@ -32,20 +32,38 @@ type writer struct {
 }
 
 func (w *writer) run(ctx context.Context) {
-	client := &http.Client{Timeout: 10 * time.Second}
 	for n := 0; ctx.Err() == nil; n++ {
-		key := fmt.Sprintf("%s-%d", w.name, n)
-		body := fmt.Sprintf(`{"op":"set","key":%q,"value":%q}`, key, "v"+key)
-		resp, err := client.Post(w.server.url("/apply"), "application/json", bytes.NewBufferString(body))
-		if err != nil {
+		if _, err := w.write(n); err != nil {
 			time.Sleep(2 * time.Millisecond) // the server is down
-			continue
 		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		if resp.StatusCode == http.StatusOK {
-			w.acknowledged(key)
-		}
+	}
+}
+
+var writerClient = &http.Client{Timeout: 10 * time.Second}
+
+// write sets the writer's n-th key, and notes whether that was acknowledged.
+func (w *writer) write(n int) (status int, err error) {
+	key := fmt.Sprintf("%s-%d", w.name, n)
+	body := fmt.Sprintf(`{"op":"set","key":%q,"value":%q}`, key, "v"+key)
+	resp, err := writerClient.Post(w.server.url("/apply"), "application/json", bytes.NewBufferString(body))
+	if err != nil {
+		return 0, err
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		w.acknowledged(key)
+	}
+	return resp.StatusCode, nil
+}
+
+// writeSome sets the writer's first keys; each must be acknowledged.
+func (w *writer) writeSome(t *testing.T, count int) {
+	t.Helper()
+	for n := range count {
+		status, err := w.write(n)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, status, "write %d to %s", n, w.server.name)
 	}
 }
 
