@@ -190,9 +190,16 @@ func startAll(servers []*server) {
 
 // status is what /v1/status says.
 type status struct {
-	State   string `json:"state"`
-	Leader  string `json:"leader"`
-	Term    uint64 `json:"term"`
+	State  string `json:"state"`
+	Leader string `json:"leader"`
+	Term   uint64 `json:"term"`
+
+	AppliedIndex  uint64 `json:"appliedIndex"`
+	LastIndex     uint64 `json:"lastIndex"`
+	SnapshotIndex uint64 `json:"snapshotIndex"`
+	RemovedAt     uint64 `json:"removedAt"`
+	CatchingUp    string `json:"catchingUp"`
+
 	Members []struct {
 		Role string `json:"role"`
 	} `json:"members"`
