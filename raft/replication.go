@@ -78,7 +78,7 @@ func (r *Raft) checkQuorum() bool {
 			active++
 		}
 		if p != nil {
-			p.recentlyActive = false
+			p.recentlyActive, p.activeBefore = false, p.recentlyActive
 		}
 	}
 	if active >= c.Quorum() {

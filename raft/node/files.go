@@ -28,8 +28,12 @@ type files struct {
 	log   *slog.Logger
 	stop  chan struct{}
 
-	own, incoming, outgoing *mailbox // of work
+	own, incoming, outgoing *mailbox  // of work
+	warned                  time.Time // when a failed read was logged last
 }
+
+// warnEvery is how often a snapshot that cannot be read is worth a line.
+const warnEvery = 5 * time.Second
 
 func newFiles(store Snapshots, post func(func()), log *slog.Logger) *files {
 	return &files{
@@ -73,7 +77,8 @@ func (f *files) Write(m raft.Snapshot, state io.WriterTo, done func(error)) {
 func (f *files) Read(index raft.Index, term raft.Term, offset uint64, done func([]byte, uint64, error)) {
 	f.outgoing.put(func() {
 		chunk, size, err := f.store.ReadAt(index, term, offset)
-		if err != nil {
+		if err != nil && time.Since(f.warned) > warnEvery { // it is tried again with each heartbeat
+			f.warned = time.Now()
 			f.log.Warn("a snapshot cannot be read for another server", "index", uint64(index), "err", err)
 		}
 		f.post(func() { done(chunk, size, err) })
