@@ -71,10 +71,10 @@ func (d *decoder) member(names []string, found members) *failure {
 	}
 	at := slices.Index(names, string(name))
 	if at < 0 {
-		return unknownMember.because("unknown member %q: use %s", shorten(string(name)), strings.Join(names, ", "))
+		return unknownField.because("unknown field %q: use %s", shorten(string(name)), strings.Join(names, ", "))
 	}
 	if found[at].present {
-		return duplicateMember.because("member %q is there twice", name)
+		return duplicateField.because("field %q is there twice", name)
 	}
 	d.space()
 	if len(d.rest) > 0 && bytes.IndexByte([]byte("-0123456789tfn{["), d.rest[0]) >= 0 {

@@ -127,7 +127,7 @@ func TestABadJoinIsRefusedByCode(t *testing.T) {
 	for body, code := range map[string]string{
 		`{}`:                                    "invalid_joiner",
 		`{"id":3}`:                              "not_a_string",
-		`{"ID":"node3"}`:                        "unknown_member",
+		`{"ID":"node3"}`:                        "unknown_field",
 		joinBody() + "x":                        "invalid_json",
 		joinBody("id", ""):                      "invalid_joiner",
 		joinBody("id", "../../etc"):             "invalid_joiner",
