@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"dbdb/raft"
@@ -29,6 +30,15 @@ type Backend interface {
 	// ErrConfigurationBusy.
 	AddLearner(ctx context.Context, m raft.Member) error
 
+	// RemoveServer returns nil once a configuration without id is committed. Errors as
+	// for Apply, and ErrConfigurationBusy, ErrUnknownMember and ErrLastVoter.
+	RemoveServer(ctx context.Context, id raft.NodeID) error
+
+	// TransferLeadership hands the leadership over to another voter, or to the one that
+	// suits best if to is empty. It returns nil once this node does not lead any more;
+	// ErrNotLeader if it did not lead, and ErrNoTransfer if it still does.
+	TransferLeadership(ctx context.Context, to raft.NodeID) error
+
 	// Progress asks the node's loop how far the other members are; only a leader
 	// knows. An error means that the loop does not answer.
 	Progress(ctx context.Context) ([]Progress, error)
@@ -47,9 +57,15 @@ var (
 	ErrTimeout           = errors.New("the deadline passed before anything was done")
 	ErrBadMember         = errors.New("this node cannot be added")
 	ErrConfigurationBusy = errors.New("another change of the configuration is in flight")
+	ErrUnknownMember     = errors.New("no such member")
+	ErrLastVoter         = errors.New("the only voter cannot be removed")
+	ErrNoTransfer        = errors.New("the leadership was not handed over")
 	ErrStopped           = errors.New("this node is stopping")
 	ErrOutcomeUnknown    = errors.New("the outcome is unknown")
 )
+
+// errRemoved means that this node was a member and is none any more. Nothing was done.
+var errRemoved = errors.New("this node was removed")
 
 // Result says where a command is in the log.
 type Result struct {
@@ -71,13 +87,26 @@ type Info struct {
 	CommitIndex   raft.Index
 	AppliedIndex  raft.Index
 	LastIndex     raft.Index
+	SnapshotIndex raft.Index // where the snapshot in force ends; 0 if there is none
 	Configuration raft.Configuration
+	// RemovedAt is the index of the configuration that removed this node; 0 if it is a
+	// member, or was never one.
+	RemovedAt raft.Index
+	// Receiving says how much of the leader's snapshot has arrived; zero if none comes.
+	Receiving raft.Transferred
 	// LeaderContact is how long ago the leader was heard from; 0 on the leader.
 	LeaderContact time.Duration
 }
 
 // leads says whether the node believes that it is the leader.
 func (i Info) leads() bool { return i.State == raft.Leader }
+
+// removed says whether the node was removed. A leader that removes itself still leads
+// until that is committed.
+func (i Info) removed() bool { return i.RemovedAt != 0 && !i.leads() }
+
+// removal is the sentence for a node that was removed.
+func (i Info) removal() string { return fmt.Sprintf("%s was removed at index %d", i.Name, i.RemovedAt) }
 
 // leader returns the member that leads, if it is known and is another one.
 func (i Info) leader() (raft.Member, bool) {
@@ -92,4 +121,6 @@ type Progress struct {
 	ID         raft.NodeID
 	MatchIndex raft.Index
 	NextIndex  raft.Index
+	// Snapshot says how much of a snapshot it has; zero if it is sent none.
+	Snapshot raft.Transferred
 }

@@ -33,11 +33,14 @@ var (
 	unexpectedValue = problem(400, "unexpected_value", "Unexpected value")
 	invalidQuery    = problem(400, "invalid_query", "Invalid query")
 	invalidJoiner   = problem(400, "invalid_joiner", "Invalid joiner")
+	invalidTarget   = problem(400, "invalid_target", "Invalid target")
 
-	crossOrigin = problem(403, "cross_origin", "Cross-origin request")
-	notFound    = problem(404, "not_found", "Not found")
-	badMethod   = problem(405, "method_not_allowed", "Method not allowed")
-	slowRequest = problem(408, "request_timeout", "Request timeout")
+	crossOrigin   = problem(403, "cross_origin", "Cross-origin request")
+	foreignHost   = problem(403, "foreign_host", "Foreign host")
+	notFound      = problem(404, "not_found", "Not found")
+	unknownMember = problem(404, "unknown_member", "Unknown member")
+	badMethod     = problem(405, "method_not_allowed", "Method not allowed")
+	slowRequest   = problem(408, "request_timeout", "Request timeout")
 
 	nameTaken         = problem(409, "name_taken", "Name taken")
 	otherCluster      = problem(409, "other_cluster", "Other cluster")
@@ -45,6 +48,11 @@ var (
 	usedTwice         = problem(409, "used_twice", "Data directory used twice")
 	leaderUnreachable = problem(409, "leader_unreachable", "Leader unreachable")
 	tooManyMembers    = problem(409, "too_many_members", "Too many members")
+	lastVoter         = problem(409, "last_voter", "Last voter")
+	wouldLoseQuorum   = problem(409, "would_lose_quorum", "Would lose the quorum")
+	notAVoter         = problem(409, "not_a_voter", "Not a voter")
+	noOtherVoter      = problem(409, "no_other_voter", "No other voter")
+	otherLeader       = problem(409, "other_leader", "Other leader")
 
 	bodyTooLarge  = problem(413, "body_too_large", "Body too large")
 	keyTooLarge   = problem(413, "key_too_large", "Key too large")
@@ -55,10 +63,12 @@ var (
 	internalError = problem(500, "internal", "Internal error")
 
 	notMember         = problem(503, "not_member", "Not a member")
+	removed           = problem(503, "removed", "Removed")
 	noLeader          = problem(503, "no_leader", "No leader")
 	notLeader         = problem(503, "not_leader", "Not the leader")
 	notDone           = problem(503, "not_done", "Not done")
 	configurationBusy = problem(503, "configuration_busy", "Configuration busy")
+	noTransfer        = problem(503, "no_transfer", "Not handed over")
 	stopping          = problem(503, "stopping", "Stopping")
 
 	outcomeUnknown = problem(504, "outcome_unknown", "Outcome unknown")
@@ -96,6 +106,8 @@ func (s *Server) failureOf(err error) *failure {
 		return outcomeUnknown.because(unknownDetail)
 	case errors.Is(err, ErrNotMember):
 		return notMember.because("%s", s.backend.Info().Waits)
+	case errors.Is(err, errRemoved):
+		return removed.because("%s; nothing was done", s.backend.Info().removal())
 	case errors.Is(err, ErrNoLeader), errors.Is(err, ErrNotLeader):
 		return noLeader.because("%s", s.noLeaderDetail())
 	case errors.Is(err, ErrBusy):
@@ -104,6 +116,12 @@ func (s *Server) failureOf(err error) *failure {
 		return tooManyMembers.because("a cluster has at most %d members; nothing was done", raft.MaxMembers)
 	case errors.Is(err, ErrConfigurationBusy):
 		return configurationBusy.because("another change of the configuration is in flight; nothing was done")
+	case errors.Is(err, ErrUnknownMember):
+		return unknownMember.because("no such member; nothing was done")
+	case errors.Is(err, ErrLastVoter):
+		return lastVoter.because("the only voter cannot be removed; nothing was done")
+	case errors.Is(err, ErrNoTransfer):
+		return noTransfer.because("the leadership was not handed over; %s still leads", s.backend.Info().Name)
 	case errors.Is(err, ErrStopped):
 		return stopping.because("this node is stopping; nothing was done")
 	case errors.Is(err, ErrTimeout), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

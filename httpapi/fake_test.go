@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,13 +27,17 @@ type fake struct {
 	store    *kvstore.Store
 	commands [][]byte
 	learners []raft.Member
+	removals []raft.NodeID
+	targets  []raft.NodeID // of transfers
 	reads    int
 
-	applyErr, readErr, learnerErr, progressErr error
-	progress                                   []Progress
-	reachable                                  map[raft.NodeID]bool
+	applyErr, readErr, learnerErr, progressErr, removeErr, transferErr error
+	progress                                                           []Progress
+	reachable                                                          map[raft.NodeID]bool
 	// onApply, if set, runs before a command is applied; it may block until ctx ends.
 	onApply func(ctx context.Context) error
+	// onTransfer, if set, is what happens instead of a hand-over to node2.
+	onTransfer func()
 }
 
 func (f *fake) Info() Info {
@@ -78,6 +83,35 @@ func (f *fake) AddLearner(_ context.Context, m raft.Member) error {
 	}
 	f.learners = append(f.learners, m)
 	f.info.Configuration.Members = append(f.info.Configuration.Members, m)
+	return nil
+}
+
+func (f *fake) RemoveServer(_ context.Context, id raft.NodeID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.removeErr != nil {
+		return f.removeErr
+	}
+	f.removals = append(f.removals, id)
+	members := slices.Clone(f.info.Configuration.Members)
+	f.info.Configuration.Members = slices.DeleteFunc(members, func(m raft.Member) bool { return m.ID == id })
+	return nil
+}
+
+// TransferLeadership hands over to node2, whoever was asked for, unless onTransfer says
+// otherwise.
+func (f *fake) TransferLeadership(_ context.Context, to raft.NodeID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.transferErr != nil {
+		return f.transferErr
+	}
+	f.targets = append(f.targets, to)
+	if f.onTransfer != nil {
+		f.onTransfer()
+		return nil
+	}
+	f.info.State, f.info.Leader, f.info.Term = raft.Follower, node2.ID, f.info.Term+1
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -91,6 +92,9 @@ func (s *Server) atLeader(w http.ResponseWriter, r *http.Request, c leaderCall) 
 func (s *Server) readable(ctx context.Context) error {
 	giveUp := time.Now().Add(s.leaderWait)
 	for {
+		if s.backend.Info().removed() {
+			return errRemoved // nobody speaks to it any more: it would wait in vain
+		}
 		err := s.backend.Read(ctx)
 		if !errors.Is(err, ErrNotMember) || !time.Now().Before(giveUp) || !pause(ctx, leaderPoll) {
 			return err
@@ -101,11 +105,13 @@ func (s *Server) readable(ctx context.Context) error {
 // tryLeader asks whoever leads now: this node, another one, or nobody.
 func (s *Server) tryLeader(ctx context.Context, w http.ResponseWriter, r *http.Request, c leaderCall) (*failure, error) {
 	info := s.backend.Info()
-	if info.Cluster == "" {
+	switch {
+	case info.Cluster == "":
 		return nil, ErrNotMember
-	}
-	if info.leads() {
+	case info.leads():
 		return nil, c.here(ctx)
+	case info.removed():
+		return nil, errRemoved
 	}
 	leader, known := info.leader()
 	switch {
@@ -163,7 +169,7 @@ func isDialError(err error) bool {
 func leadsNotDone(body []byte) bool {
 	var p struct{ Code string }
 	_ = json.Unmarshal(body, &p) // an answer that is no problem has no code
-	return p.Code == notLeader.Code || p.Code == noLeader.Code || p.Code == notMember.Code || p.Code == stopping.Code
+	return slices.Contains([]string{notLeader.Code, noLeader.Code, notMember.Code, removed.Code, stopping.Code}, p.Code)
 }
 
 // passOn gives the leader's answer to the client, with what the client needs of its

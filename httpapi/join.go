@@ -85,8 +85,7 @@ func (s *Server) joinHere(ctx context.Context, w http.ResponseWriter, j JoinRequ
 	if err := s.backend.AddLearner(ctx, m); err != nil {
 		return err
 	}
-	info := s.backend.Info()
-	writeJSON(w, http.StatusOK, JoinReply{Cluster: info.Cluster, Members: membersOf(info.Configuration)})
+	s.writeMembers(w)
 	return nil
 }
 

@@ -38,8 +38,11 @@ func (s *Server) checks(info Info) []check {
 	if _, ok := info.Configuration.Member(info.ID); !ok {
 		member.why = "this node has not heard of its membership yet"
 	}
-	if info.Cluster == "" {
+	switch {
+	case info.Cluster == "":
 		member.why = info.Waits
+	case info.removed():
+		member.why = info.removal()
 	}
 	switch {
 	case info.Leader == "":
@@ -49,6 +52,9 @@ func (s *Server) checks(info Info) []check {
 	}
 	if lag := info.CommitIndex - min(info.AppliedIndex, info.CommitIndex); lag > raft.Index(maxLag) {
 		applied.why = fmt.Sprintf("%d committed entries are not applied yet", lag)
+	}
+	if c := ofSnapshot(info.Receiving); c != nil {
+		applied.why = "this node is catching up: " + c.Detail
 	}
 	return []check{running, member, leader, applied}
 }

@@ -20,6 +20,10 @@ func TestAWrongMethodIsToldTheRightOnes(t *testing.T) {
 		{"POST", "/v1/status", "GET, HEAD"},
 		{"POST", "/readyz", "GET, HEAD"},
 		{"BREW", "/healthz", "GET, HEAD"},
+		{"GET", "/v1/members/node2", "DELETE"},
+		{"POST", "/v1/members/node2", "DELETE"},
+		{"DELETE", "/v1/members", "GET, HEAD"},
+		{"GET", "/v1/leader/transfer", "POST"},
 	} {
 		s, f := leaderServer(t)
 		w := send(s, tc.method, tc.path, `{"op":"set","key":"x","value":"1"}`)
@@ -34,7 +38,7 @@ func TestAnUnknownPathListsTheEndpoints(t *testing.T) {
 		s, f := leaderServer(t)
 		w := send(s, "POST", path, `{"op":"set","key":"x","value":"1"}`)
 		detail := requireProblem(t, w.Result(), 404, "not_found")
-		for _, endpoint := range []string{"POST /apply", "GET /get", "GET /v1/status", "GET /v1/members", "POST /join", "GET /readyz", "GET /healthz"} {
+		for _, endpoint := range []string{"POST /apply", "GET /get", "GET /v1/status", "GET /v1/members", "DELETE /v1/members/{name}", "POST /v1/leader/transfer", "POST /join", "GET /readyz", "GET /healthz"} {
 			assert.Contains(t, detail, endpoint)
 		}
 		assert.Zero(t, f.seen())

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -43,6 +44,9 @@ type Options struct {
 	Backend Backend
 	Store   *kvstore.Store
 	Logger  *slog.Logger
+	// Hosts are names of this node, beside those of the configuration, that a Host
+	// header may have.
+	Hosts []string
 
 	// LeaderWait is how long a request waits for a leader to be known; 2 s.
 	LeaderWait time.Duration
@@ -62,15 +66,18 @@ type Server struct {
 	leaderWait, writeDeadline, leaderSilence time.Duration
 
 	routes  map[string]map[string]handler // path, method
+	member  map[string]handler            // the methods on one member; see memberName
 	listing string                        // of the routes, for a 404
 	origins *http.CrossOriginProtection
+	hosts   []string     // see isOurs
 	peers   *http.Client // to the leader
 	bodies  sync.Pool
 
 	largeBodies *semaphore.Weighted // bytes; see maxLargeBodies
 
-	draining atomic.Bool
-	http     *http.Server
+	draining   atomic.Bool
+	onLoopback atomic.Bool // only this machine can reach us
+	http       *http.Server
 }
 
 type handler func(http.ResponseWriter, *http.Request) *failure
@@ -86,17 +93,24 @@ func New(o Options) *Server {
 		peers:         newPeerClient(),
 		largeBodies:   semaphore.NewWeighted(maxLargeBodies),
 	}
+	for _, host := range o.Hosts {
+		s.hosts = append(s.hosts, bareHost(host))
+	}
 	s.bodies.New = func() any { return new(bodyBuffer) }
 	s.routes = map[string]map[string]handler{
-		"/apply":      {"POST": s.apply},
-		"/get":        {"GET": s.get},
-		"/join":       {"POST": s.join},
-		"/v1/status":  {"GET": s.status},
-		"/v1/members": {"GET": s.members},
-		"/healthz":    {"GET": s.healthz},
-		"/readyz":     {"GET": s.readyz},
+		"/apply":              {"POST": s.apply},
+		"/get":                {"GET": s.get},
+		"/join":               {"POST": s.join},
+		"/v1/status":          {"GET": s.status},
+		"/v1/members":         {"GET": s.members},
+		"/v1/leader/transfer": {"POST": s.transfer},
+		"/healthz":            {"GET": s.healthz},
+		"/readyz":             {"GET": s.readyz},
 	}
-	s.listing = list(s.routes)
+	s.member = map[string]handler{"DELETE": s.removeMember}
+	all := maps.Clone(s.routes)
+	all[memberPath+"{name}"] = s.member
+	s.listing = list(all)
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: ReadHeaderTimeout,
@@ -119,6 +133,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // Serve answers the connections of ln until Shutdown; then it returns
 // http.ErrServerClosed.
 func (s *Server) Serve(ln net.Listener) error {
+	s.onLoopback.Store(isLoopback(ln))
 	return s.http.Serve(netutil.LimitListener(ln, MaxConnections))
 }
 
@@ -138,8 +153,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// ServeHTTP finds the handler by the exact path. It does not use ServeMux, which
-// answers unclean paths with a redirect and its own errors with plain text.
+// ServeHTTP finds the handler by the exact path, or by that of a member. It does not
+// use ServeMux, which answers unclean paths with a redirect and its own errors with
+// plain text.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w, r)
 	if f := s.route(w, r); f != nil {
@@ -149,6 +165,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) *failure {
 	methods, ok := s.routes[r.URL.Path]
+	if _, isMember := memberName(r.URL); isMember {
+		methods, ok = s.member, true
+	}
 	if !ok {
 		return notFound.because("no such endpoint; there are %s", s.listing)
 	}
@@ -165,6 +184,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) *failure {
 	// database on localhost. Programs that are no browsers do not notice it.
 	if err := s.origins.Check(r); err != nil {
 		return crossOrigin.because("a browser sent this from another site")
+	}
+	if f := s.refuseForeignHost(r); f != nil {
+		return f
 	}
 	return handle(w, r)
 }

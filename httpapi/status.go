@@ -10,18 +10,24 @@ import (
 
 // Status is the answer to GET /v1/status: what this node knows.
 type Status struct {
-	Name         string         `json:"name"`
-	ID           string         `json:"id"`
-	Cluster      string         `json:"cluster"` // "" while the node belongs to none
-	State        string         `json:"state"`   // follower, pre-candidate, candidate, leader; none without a cluster
-	Term         raft.Term      `json:"term"`
-	Leader       string         `json:"leader"` // its name, or ""
-	CommitIndex  raft.Index     `json:"commitIndex"`
-	AppliedIndex raft.Index     `json:"appliedIndex"`
-	LastIndex    raft.Index     `json:"lastIndex"`
-	Keys         int            `json:"keys"`
-	Ready        bool           `json:"ready"`
-	Members      []MemberStatus `json:"members"`
+	Name         string     `json:"name"`
+	ID           string     `json:"id"`
+	Cluster      string     `json:"cluster"` // "" while the node belongs to none
+	State        string     `json:"state"`   // follower, pre-candidate, candidate, leader; none without a cluster
+	Term         raft.Term  `json:"term"`
+	Leader       string     `json:"leader"` // its name, or ""
+	CommitIndex  raft.Index `json:"commitIndex"`
+	AppliedIndex raft.Index `json:"appliedIndex"`
+	LastIndex    raft.Index `json:"lastIndex"`
+	// SnapshotIndex is where the snapshot ends that stands for the beginning of the log.
+	SnapshotIndex raft.Index     `json:"snapshotIndex"`
+	Keys          int            `json:"keys"`
+	Ready         bool           `json:"ready"`
+	Members       []MemberStatus `json:"members"`
+	// RemovedAt is the index of the configuration that removed this node.
+	RemovedAt raft.Index `json:"removedAt,omitempty"`
+	// CatchingUp is there while this node receives a snapshot from the leader.
+	CatchingUp *CatchingUp `json:"catchingUp,omitempty"`
 }
 
 // MemberStatus is a member as this node sees it. Only a leader knows how far the
@@ -32,6 +38,8 @@ type MemberStatus struct {
 	Reachable  *bool       `json:"reachable,omitempty"`
 	MatchIndex *raft.Index `json:"matchIndex,omitempty"`
 	NextIndex  *raft.Index `json:"nextIndex,omitempty"`
+	// CatchingUp is there, on the leader, while the member lacks much.
+	CatchingUp *CatchingUp `json:"catchingUp,omitempty"`
 }
 
 // loopTimeout is how long the node's loop may take to answer a question.
@@ -47,6 +55,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) *failure {
 		Name: info.Name, ID: string(info.ID), Cluster: info.Cluster, State: "none",
 		Term: info.Term, Leader: info.Leader.Name(),
 		CommitIndex: info.CommitIndex, AppliedIndex: info.AppliedIndex, LastIndex: info.LastIndex,
+		SnapshotIndex: info.SnapshotIndex, RemovedAt: info.RemovedAt, CatchingUp: ofSnapshot(info.Receiving),
 		Keys: s.store.Len(), Ready: ready(s.checks(info)), Members: []MemberStatus{},
 	}
 	if info.Cluster != "" {
@@ -69,16 +78,10 @@ func (s *Server) memberStatus(info Info, m Member, progress []Progress) MemberSt
 	for _, p := range progress {
 		if p.ID == id {
 			ms.MatchIndex, ms.NextIndex = &p.MatchIndex, &p.NextIndex
+			ms.CatchingUp = p.catchingUp(info.LastIndex)
 		}
 	}
 	return ms
-}
-
-// members answers GET /v1/members with the configuration in use here.
-func (s *Server) members(w http.ResponseWriter, _ *http.Request) *failure {
-	info := s.backend.Info()
-	writeJSON(w, http.StatusOK, JoinReply{Cluster: info.Cluster, Members: membersOf(info.Configuration)})
-	return nil
 }
 
 func (s *Server) progress(r *http.Request) ([]Progress, *failure) {

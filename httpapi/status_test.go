@@ -19,7 +19,7 @@ func TestTheStatusOfALeaderSaysHowFarTheOthersAre(t *testing.T) {
 	assert.Equal(t, 200, w.Code)
 	assert.JSONEq(t, `{
 		"name":"node1", "id":"node1.aaaaaa", "cluster":"`+testCluster+`", "state":"leader", "term":5, "leader":"node1",
-		"commitIndex":16, "appliedIndex":16, "lastIndex":16, "keys":0, "ready":true,
+		"commitIndex":16, "appliedIndex":16, "lastIndex":16, "snapshotIndex":0, "keys":0, "ready":true,
 		"members":[
 			{"name":"node1","id":"node1.aaaaaa","role":"voter","raftAddr":"localhost:2221","httpAddr":"localhost:8221","reachable":true},
 			{"name":"node2","id":"node2.bbbbbb","role":"voter","raftAddr":"localhost:2222","httpAddr":"localhost:8222","reachable":true,"matchIndex":15,"nextIndex":16}
@@ -31,7 +31,7 @@ func TestTheStatusOfANodeWithoutAClusterIsEmpty(t *testing.T) {
 	w := send(newServer(t, f), "GET", "/v1/status", "")
 	assert.Equal(t, 200, w.Code)
 	assert.JSONEq(t, `{"name":"node2","id":"","cluster":"","state":"none","term":0,"leader":"",
-		"commitIndex":0,"appliedIndex":0,"lastIndex":0,"keys":0,"ready":false,"members":[]}`, w.Body.String())
+		"commitIndex":0,"appliedIndex":0,"lastIndex":0,"snapshotIndex":0,"keys":0,"ready":false,"members":[]}`, w.Body.String())
 }
 
 func TestAFollowerSaysNothingAboutWhoIsReachable(t *testing.T) {

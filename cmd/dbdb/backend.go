@@ -46,7 +46,8 @@ func (b *backend) Info() httpapi.Info {
 		Name: b.name, ID: i.ID, Cluster: m.cluster,
 		State: i.State, Term: i.Term, Leader: i.Leader,
 		CommitIndex: i.CommitIndex, AppliedIndex: i.AppliedIndex, LastIndex: i.LastIndex,
-		Configuration: i.Configuration, LeaderContact: i.LeaderContact,
+		SnapshotIndex: i.SnapshotIndex, Configuration: i.Configuration, RemovedAt: i.RemovedAt,
+		Receiving: i.Receiving, LeaderContact: i.LeaderContact,
 	}
 }
 
@@ -75,6 +76,22 @@ func (b *backend) AddLearner(ctx context.Context, learner raft.Member) error {
 	return translate(m.node.AddLearner(ctx, learner))
 }
 
+func (b *backend) RemoveServer(ctx context.Context, id raft.NodeID) error {
+	m := b.member.Load()
+	if m == nil {
+		return httpapi.ErrNotMember
+	}
+	return translate(m.node.RemoveServer(ctx, id))
+}
+
+func (b *backend) TransferLeadership(ctx context.Context, to raft.NodeID) error {
+	m := b.member.Load()
+	if m == nil {
+		return httpapi.ErrNotMember
+	}
+	return translate(m.node.TransferLeadership(ctx, to))
+}
+
 func (b *backend) Progress(ctx context.Context) ([]httpapi.Progress, error) {
 	m := b.member.Load()
 	if m == nil {
@@ -86,7 +103,7 @@ func (b *backend) Progress(ctx context.Context) ([]httpapi.Progress, error) {
 	}
 	var progress []httpapi.Progress
 	for _, p := range st.Peers {
-		progress = append(progress, httpapi.Progress{ID: p.ID, MatchIndex: p.MatchIndex, NextIndex: p.NextIndex})
+		progress = append(progress, httpapi.Progress{ID: p.ID, MatchIndex: p.MatchIndex, NextIndex: p.NextIndex, Snapshot: p.Snapshot})
 	}
 	return progress, nil
 }
@@ -104,6 +121,9 @@ var translation = []struct{ from, to error }{
 	{node.ErrTimeout, httpapi.ErrTimeout},
 	{node.ErrBadMember, httpapi.ErrBadMember},
 	{node.ErrConfigurationBusy, httpapi.ErrConfigurationBusy},
+	{node.ErrUnknownMember, httpapi.ErrUnknownMember},
+	{node.ErrLastVoter, httpapi.ErrLastVoter},
+	{node.ErrNoTransfer, httpapi.ErrNoTransfer},
 	{node.ErrStopped, httpapi.ErrStopped},
 	{node.ErrOutcomeUnknown, httpapi.ErrOutcomeUnknown},
 }

@@ -44,7 +44,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	defer ln.raft.Close() // rpc closes it too, once it is served
 	p := &process{o: o, log: log.With("node", o.nodeID), plainLog: log, ln: ln, store: kvstore.New(), backend: newBackend(o.nodeID)}
-	p.api = httpapi.New(httpapi.Options{Backend: p.backend, Store: p.store, Logger: p.log})
+	p.api = httpapi.New(httpapi.Options{Backend: p.backend, Store: p.store, Logger: p.log, Hosts: []string{o.bind, o.advertiseHost}})
 	p.sayStart()
 
 	// The first that fails ends the others' context, and its error is the reason.
