@@ -77,7 +77,7 @@ func (s *Server) atLeader(w http.ResponseWriter, r *http.Request, c leaderCall) 
 		case hops(r) > 0:
 			// The node that the client asked is waiting; we would only make it late.
 			return notLeader.because("%s is not the leader; nothing was done", s.backend.Info().Name)
-		case time.Now().Before(giveUp) && pause(ctx, leaderPoll):
+		case time.Now().Before(giveUp) && Pause(ctx, leaderPoll):
 		case errors.Is(err, ErrNotMember):
 			return s.failureOf(err)
 		default:
@@ -96,7 +96,7 @@ func (s *Server) readable(ctx context.Context) error {
 			return errRemoved // nobody speaks to it any more: it would wait in vain
 		}
 		err := s.backend.Read(ctx)
-		if !errors.Is(err, ErrNotMember) || !time.Now().Before(giveUp) || !pause(ctx, leaderPoll) {
+		if !errors.Is(err, ErrNotMember) || !time.Now().Before(giveUp) || !Pause(ctx, leaderPoll) {
 			return err
 		}
 	}
@@ -195,8 +195,8 @@ func hops(r *http.Request) int {
 	return n
 }
 
-// pause waits; it returns false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits; it returns false when ctx ended first.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -109,7 +109,7 @@ func (s *Server) tellNewLeader(ctx context.Context, w http.ResponseWriter, befor
 			writeJSON(w, http.StatusOK, TransferReply{now.Leader.Name()})
 			return nil
 		}
-		if !pause(ctx, leaderPoll) {
+		if !Pause(ctx, leaderPoll) {
 			break
 		}
 	}

@@ -3,37 +3,52 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 
+	"dbdb/httpapi"
 	"dbdb/raft"
 	"dbdb/raft/wal"
 )
 
 // keepAddress looks, once after a start, whether the cluster still knows where this
-// node is: ports may have been changed, and containers get new addresses. With
-// --join it asks a member to tell the others; without, it can only say so.
-func (p *process) keepAddress(ctx context.Context, id wal.Identity) {
+// node is: ports may have been changed, and containers get new addresses. If not, it
+// asks a member to tell the others.
+func (p *process) keepAddress(ctx context.Context, id wal.Identity) error {
 	if !p.awaitMembership(ctx, id.NodeID()) {
-		return
+		return nil
 	}
-	if len(p.o.join) == 0 {
-		p.warnOfAddress(id.NodeID())
-		return
-	}
-	j := joiner{p.o, id, p.log}
-	ctx, cancel := context.WithTimeout(ctx, p.o.joinTimeout)
+	timeout, cancel := context.WithTimeout(ctx, p.o.joinTimeout)
 	defer cancel()
+	level := slog.LevelWarn // once; then it is only tried again
 	for pause := joinFirstPause; ; pause = min(2*pause, joinLastPause) {
-		err := p.updateAddress(ctx, j)
-		if err == nil || !sleep(ctx, pause) {
-			return
+		err := p.updateAddress(timeout, joiner{p.o, id, p.log})
+		if err == nil || ctx.Err() != nil {
+			return nil
 		}
-		if isFinal(err) {
-			p.log.Warn("the cluster did not take this node's address", "err", err)
-			return
+		m, _ := p.backend.Info().Configuration.Member(id.NodeID())
+		p.log.Log(ctx, level, "the cluster looks for this node elsewhere", "raft", m.RaftAddr, "http", m.HTTPAddr, "err", err)
+		level = slog.LevelDebug
+		if isFinal(err) && !mayPass(err) || !httpapi.Pause(timeout, pause) {
+			return twinError(err)
 		}
-		p.log.Debug("the cluster was not told this node's address yet", "err", err)
 	}
+}
+
+// twinError ends a node only if the cluster sees another one under its identity.
+func twinError(err error) error {
+	if r, refused := errors.AsType[*refusedError](err); refused && r.code == "used_twice" {
+		return &exitError{exitData, err}
+	}
+	return nil
+}
+
+// mayPass says that a refusal may be over soon: the leader takes a moment to see that
+// nobody answers at the old address any more, and members that exchange their
+// addresses must wait for each other.
+func mayPass(err error) bool {
+	r, refused := errors.AsType[*refusedError](err)
+	return refused && (r.code == "used_twice" || r.code == "address_taken")
 }
 
 // awaitMembership waits until the log says where this node is.
@@ -42,42 +57,80 @@ func (p *process) awaitMembership(ctx context.Context, id raft.NodeID) bool {
 		if _, ok := p.backend.Info().Configuration.Member(id); ok {
 			return true
 		}
-		if !sleep(ctx, joinFirstPause) {
+		if !httpapi.Pause(ctx, joinFirstPause) {
 			return false
 		}
 	}
 }
 
-// updateAddress compares our address, seen from a member, with the configuration.
+// updateAddress compares our address, seen from a member, with the configuration, and
+// has that changed if they differ.
 func (p *process) updateAddress(ctx context.Context, j joiner) error {
+	self, ok := p.backend.Info().Configuration.Member(j.identity.NodeID())
+	if !ok {
+		return nil
+	}
 	var last error
-	for _, addr := range j.o.join {
-		want, err := j.request(ctx, addr)
+	for _, addr := range p.tellers(self.ID) {
+		local, err := p.local(ctx, addr, self)
 		if err != nil {
 			last = err
 			continue
 		}
-		if m, ok := p.backend.Info().Configuration.Member(j.identity.NodeID()); !ok || m.RaftAddr == want.RaftAddr && m.HTTPAddr == want.HTTPAddr {
+		want, err := j.request(local)
+		if err != nil || want.RaftAddr == self.RaftAddr && want.HTTPAddr == self.HTTPAddr {
+			return err
+		}
+		if _, last = j.send(ctx, addr, want); last == nil {
+			p.log.Info("told the cluster this node's new address", "raft", want.RaftAddr, "http", want.HTTPAddr)
 			return nil
 		}
-		if _, last = j.ask(ctx, addr); last == nil || isFinal(last) {
-			p.log.Info("told the cluster this node's new address", "raft", want.RaftAddr, "http", want.HTTPAddr, "err", last)
+		if isFinal(last) {
 			return last
 		}
-	}
-	if last == nil {
-		return errors.New("no address of --join could be asked")
 	}
 	return last
 }
 
-// warnOfAddress compares what can be compared without a connection to the cluster.
-func (p *process) warnOfAddress(id raft.NodeID) {
-	m, _ := p.backend.Info().Configuration.Member(id)
-	known, _, _ := net.SplitHostPort(m.RaftAddr)
-	host, err := advertised(p.o, known)
-	if err != nil || m.RaftAddr != hostPort(host, p.o.raftPort) || m.HTTPAddr != hostPort(host, p.o.httpPort) {
-		p.log.Warn("the cluster looks for this node elsewhere: start it with --join <address of a member>, to tell it",
-			"raft", m.RaftAddr, "http", m.HTTPAddr)
+// tellers are the HTTP addresses to tell the cluster through: those of --join, else those
+// of the other members. The last is our own, where we tell ourselves if we lead.
+func (p *process) tellers(self raft.NodeID) []string {
+	addrs := p.o.join
+	if len(addrs) == 0 {
+		for _, m := range p.backend.Info().Configuration.Members {
+			if m.ID != self {
+				addrs = append(addrs, m.HTTPAddr)
+			}
+		}
 	}
+	return append(addrs[:len(addrs):len(addrs)], p.ownAddress())
+}
+
+func (p *process) ownAddress() string {
+	host := p.o.bind
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return hostPort(host, p.o.httpPort)
+}
+
+// local is the address that we have towards addr. Towards ourselves that would be
+// loopback, which says nothing: the host that the cluster knows is as good as any.
+func (p *process) local(ctx context.Context, addr string, self raft.Member) (string, error) {
+	if addr == p.ownAddress() {
+		return knownHost(self), nil
+	}
+	return localAddress(ctx, addr)
+}
+
+// moved says whether a member is started at another address than the cluster knows, as
+// far as that can be told without a connection to the cluster.
+func (p *process) moved(m raft.Member) bool {
+	host, err := advertised(p.o, knownHost(m))
+	return err != nil || m.RaftAddr != hostPort(host, p.o.raftPort)
+}
+
+func knownHost(m raft.Member) string {
+	host, _, _ := net.SplitHostPort(m.RaftAddr)
+	return host
 }

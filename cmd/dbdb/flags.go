@@ -20,6 +20,14 @@ func (f flagSpec) env() string {
 	return "DBDB_" + strings.ToUpper(strings.ReplaceAll(f.name, "-", "_"))
 }
 
+// String is the flag as it is typed.
+func (f flagSpec) String() string {
+	if len(f.name) == 1 {
+		return "-" + f.name
+	}
+	return "--" + f.name
+}
+
 // parseFlags reads a command line: --name value, --name=value, and --name for a
 // switch; one dash will do. It is not package flag, which stops at the first word
 // that is no flag and ignores all after it, so that "--bootstrap true --join x"
@@ -27,29 +35,51 @@ func (f flagSpec) env() string {
 //
 // It returns the names that were given.
 func parseFlags(specs []flagSpec, args []string) ([]string, error) {
+	return parse(specs, args, leftover)
+}
+
+// parseWords reads the command line of a command that takes words beside its flags. After
+// -- all are words: a key or a value may begin with a dash.
+func parseWords(specs []flagSpec, args []string) (words, given []string, err error) {
+	args, rest := args, []string(nil)
+	if end := slices.Index(args, "--"); end >= 0 {
+		args, rest = args[:end], args[end+1:]
+	}
+	given, err = parse(specs, args, func(arg string, _ []flagSpec, _ []string) error {
+		words = append(words, arg)
+		return nil
+	})
+	return append(words, rest...), given, err
+}
+
+// parse gives what belongs to no flag to word.
+func parse(specs []flagSpec, args []string, word func(arg string, specs []flagSpec, given []string) error) ([]string, error) {
 	var given []string
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
 		name, value, hasValue := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
-		if arg == name || name == "" {
-			return nil, leftover(arg, specs, given)
+		if arg == name || name == "" || !strings.HasPrefix(arg, "-") {
+			if err := word(arg, specs, given); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		spec, err := find(specs, name)
 		switch {
 		case err != nil:
 			return nil, err
 		case slices.Contains(given, spec.name):
-			return nil, misuse("--%s is given twice", spec.name)
+			return nil, misuse("%v is given twice", spec)
 		case !hasValue && spec.value == "":
 			value = "true"
 		case !hasValue && len(args) == 0:
-			return nil, misuse("--%s needs a value: --%s %s", spec.name, spec.name, spec.value)
+			return nil, misuse("%v needs a value: %v %s", spec, spec, spec.value)
 		case !hasValue:
 			value, args = args[0], args[1:]
 		}
 		if err := spec.set(value); err != nil {
-			return nil, misuse("invalid value %q for --%s: %v", value, spec.name, err)
+			return nil, misuse("invalid value %q for %v: %v", value, spec, err)
 		}
 		given = append(given, spec.name)
 	}
@@ -67,12 +97,12 @@ func find(specs []flagSpec, name string) (flagSpec, error) {
 	return specs[at], nil
 }
 
-// leftover refuses a word that belongs to no flag.
+// leftover refuses a word that belongs to no flag: a node takes none.
 func leftover(arg string, specs []flagSpec, given []string) error {
 	if len(given) > 0 {
 		last, err := find(specs, given[len(given)-1])
 		if err == nil && last.value == "" {
-			return misuse("unexpected argument %q (write --%s, or --%s=true)", arg, last.name, last.name)
+			return misuse("unexpected argument %q (write %v, or %v=true)", arg, last, last)
 		}
 	}
 	return misuse("unexpected argument %q", arg)

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,7 +21,6 @@ const (
 	joinAttempt    = 10 * time.Second // more than a leader may take to answer
 	joinDial       = 2 * time.Second
 	probeTimeout   = time.Second
-	maxJoinAnswer  = 1 << 20
 )
 
 // joiner asks the members of a cluster to be let in.
@@ -55,7 +52,7 @@ func (j joiner) join(ctx context.Context) (cluster string, err error) {
 			return "", ctx.Err()
 		case isFinal(err):
 			return "", err
-		case !sleep(timeout, pause):
+		case !httpapi.Pause(timeout, pause):
 			return "", fmt.Errorf("could not join within %v: %w", j.o.joinTimeout, err)
 		}
 	}
@@ -85,31 +82,39 @@ func (j joiner) askAll(ctx context.Context) (cluster string, err error) {
 	return "", err
 }
 
-// ask sends one POST /join.
+// ask asks to be let in, or to have the address updated, through addr.
 func (j joiner) ask(ctx context.Context, addr string) (httpapi.JoinReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinAttempt)
 	defer cancel()
-	request, err := j.request(ctx, addr)
+	local, err := localAddress(ctx, addr)
 	if err != nil {
 		return httpapi.JoinReply{}, err
 	}
+	request, err := j.request(local)
+	if err != nil {
+		return httpapi.JoinReply{}, err
+	}
+	return j.send(ctx, addr, request)
+}
+
+// send makes one POST /join.
+func (j joiner) send(ctx context.Context, addr string, request httpapi.JoinRequest) (httpapi.JoinReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinAttempt)
+	defer cancel()
 	body, err := json.Marshal(request)
 	if err != nil {
 		return httpapi.JoinReply{}, err
 	}
-	status, answer, err := exchange(ctx, http.MethodPost, "http://"+addr+"/join", body)
+	a, err := exchange(ctx, http.MethodPost, addr, "/join", body)
 	if err != nil {
 		return httpapi.JoinReply{}, err
 	}
-	return readJoinReply(addr, status, answer)
+	return readJoinReply(addr, a)
 }
 
-// request says who we are and how we are reached, seen from addr.
-func (j joiner) request(ctx context.Context, addr string) (httpapi.JoinRequest, error) {
-	local, err := localAddress(ctx, addr)
-	if err != nil {
-		return httpapi.JoinRequest{}, err
-	}
+// request says who we are and how we are reached. local is the address that we have
+// towards the cluster.
+func (j joiner) request(local string) (httpapi.JoinRequest, error) {
 	host, err := advertised(j.o, local)
 	return httpapi.JoinRequest{
 		ID: j.identity.Node, Instance: j.identity.Instance, Cluster: j.identity.Cluster,
@@ -117,19 +122,19 @@ func (j joiner) request(ctx context.Context, addr string) (httpapi.JoinRequest, 
 	}, err
 }
 
-func readJoinReply(addr string, status int, answer []byte) (httpapi.JoinReply, error) {
-	if status == http.StatusOK {
+func readJoinReply(addr string, a answer) (httpapi.JoinReply, error) {
+	if a.status == http.StatusOK {
 		var reply httpapi.JoinReply
-		if err := json.Unmarshal(answer, &reply); err != nil || reply.Cluster == "" {
+		if err := json.Unmarshal(a.body, &reply); err != nil || reply.Cluster == "" {
 			return reply, fmt.Errorf("%s did not answer like a dbdb node", addr)
 		}
 		return reply, nil
 	}
-	var p struct{ Code, Detail string }
-	if err := json.Unmarshal(answer, &p); err != nil || p.Code == "" {
-		return httpapi.JoinReply{}, fmt.Errorf("%s answered with status %d, not like a dbdb node", addr, status)
-	}
-	if status >= 400 && status < 500 && status != http.StatusTooManyRequests {
+	p, ok := a.problem()
+	switch {
+	case !ok:
+		return httpapi.JoinReply{}, fmt.Errorf("%s answered with status %d, not like a dbdb node", addr, a.status)
+	case a.status >= 400 && a.status < 500 && a.status != http.StatusTooManyRequests:
 		return httpapi.JoinReply{}, &refusedError{p.Code, p.Detail}
 	}
 	return httpapi.JoinReply{}, fmt.Errorf("%s: %s", addr, p.Detail)
@@ -140,30 +145,14 @@ func readJoinReply(addr string, status int, answer []byte) (httpapi.JoinReply, e
 func (j joiner) probe(ctx context.Context) (addr, cluster string) {
 	for _, addr := range j.o.join {
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-		status, answer, err := exchange(ctx, http.MethodGet, "http://"+addr+"/v1/members", nil)
+		a, err := exchange(ctx, http.MethodGet, addr, "/v1/members", nil)
 		cancel()
 		var reply httpapi.JoinReply
-		if err == nil && status == http.StatusOK && json.Unmarshal(answer, &reply) == nil && reply.Cluster != "" {
+		if err == nil && a.status == http.StatusOK && json.Unmarshal(a.body, &reply) == nil && reply.Cluster != "" {
 			return addr, reply.Cluster
 		}
 	}
 	return "", ""
-}
-
-// exchange makes one HTTP request.
-func exchange(ctx context.Context, method, url string, body []byte) (status int, answer []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := peerClient.Do(req)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxJoinAnswer))
-	return resp.StatusCode, answer, err
 }
 
 // localAddress is the address that this machine has towards addr.
@@ -175,16 +164,4 @@ func localAddress(ctx context.Context, addr string) (string, error) {
 	defer conn.Close()
 	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
 	return host, err
-}
-
-// sleep returns false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

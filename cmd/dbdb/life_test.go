@@ -302,22 +302,45 @@ func TestANodeThatWasBootstrappedByMistakeIsToldWhatToDelete(t *testing.T) {
 	node2.start("--join", node1.addr()).ready()
 }
 
-func TestANodeWithNewPortsTellsTheClusterThroughJoin(t *testing.T) {
+func TestANodeWithNewPortsTellsTheCluster(t *testing.T) {
 	inEmptyDirectory(t)
 	node1 := newNode(t, "node1").start("--bootstrap").ready()
 	node2 := newNode(t, "node2").start("--join", node1.addr()).ready()
 	node3 := newNode(t, "node3").start("--join", node1.addr()).ready()
-	node3.halt()
-	node3.raftPort, node3.httpPort = freePorts(t)
-	node3.start()
-	node3.says("the cluster looks for this node elsewhere")
-	node3.halt()
-	node3.start("--join", node1.addr()).ready()
-	eventually(t, "the new address is known", func() bool {
-		m := node2.status().Members[2]
-		return m.Name == "node3" && m.HTTPAddr == node3.addr() && m.RaftAddr == hostPort("localhost", node3.raftPort)
+	for _, args := range [][]string{nil, {"--join", node1.addr()}} {
+		node3.halt()
+		node3.raftPort, node3.httpPort = freePorts(t)
+		node3.start(args...).ready()
+		eventually(t, "the new address is known", func() bool {
+			m := node2.status().Members[2]
+			return m.Name == "node3" && m.HTTPAddr == node3.addr() && m.RaftAddr == hostPort("localhost", node3.raftPort)
+		})
+		readme(t, node3, node1, node2, node3)
+	}
+}
+
+// It has nobody to ask but itself.
+func TestALoneLeaderMayTakeAnotherName(t *testing.T) {
+	inEmptyDirectory(t)
+	node1 := newNode(t, "node1").start("--bootstrap").ready()
+	node1.halt()
+	node1.start("--advertise-host", "127.0.0.1").ready()
+	eventually(t, "the new name is known", func() bool {
+		return node1.status().Members[0].RaftAddr == hostPort("127.0.0.1", node1.raftPort)
 	})
-	readme(t, node3, node1, node2, node3)
+}
+
+func TestACopyOfADirectoryInUseIsRefused(t *testing.T) {
+	inEmptyDirectory(t)
+	node1 := newNode(t, "node1").start("--bootstrap").ready()
+	node2 := newNode(t, "node2").start("--join", node1.addr()).ready()
+	eventually(t, "node2 votes", func() bool { return node2.status().Members[1].Role == "voter" })
+	require.NoError(t, os.CopyFS("copy", os.DirFS(filepath.Join("data", "node2"))))
+	copied := newNode(t, "node2").start("--data-dir", "copy", "--join", node1.addr())
+	assert.Equal(t, 3, copied.ended())
+	assert.Contains(t, copied.log.String(), fmt.Sprintf("\ndbdb: node2 runs already, at localhost:%d, with a copy of data directory copy: "+
+		"stop it first, or delete this copy and start a node with another name\n", node2.raftPort))
+	readme(t, node2, node1, node2)
 }
 
 func TestAPortThatIsTakenIsNamedBeforeAnythingIsTouched(t *testing.T) {
@@ -375,13 +398,13 @@ func TestHealthPrintsTheChecksOfANode(t *testing.T) {
 	inEmptyDirectory(t)
 	n := newNode(t, "node1").start()
 	n.says("belongs to no cluster yet")
-	code, stdout, stderr := command(t, nil, "health", "--http", n.addr())
+	code, stdout, stderr := runOnce(t, nil, "health", "--http", n.addr())
 	assert.Equal(t, 0, code, "it lives, and does nothing wrong")
 	assert.Contains(t, stdout, "[-]member failed")
 	assert.Empty(t, stderr)
 	n.halt()
 	n.start("--bootstrap").ready()
-	code, stdout, stderr = command(t, nil, "health", "--http", n.addr())
+	code, stdout, stderr = runOnce(t, nil, "health", "--http", n.addr())
 	assert.Equal(t, 0, code)
 	assert.Equal(t, "[+]running ok\n[+]member ok\n[+]leader ok\n[+]applied ok\n", stdout)
 	assert.Empty(t, stderr)

@@ -6,7 +6,9 @@
 //
 // Reading order: run.go (what is asked for), flags.go and options.go (the command
 // line), serve.go (the life of a node), start.go (first start, restart, join),
-// join.go, backend.go (the node behind the HTTP API), monitor.go.
+// join.go, twin.go, load.go, backend.go (the node behind the HTTP API), address.go,
+// removal.go, monitor.go; then the client: commands.go, client.go, and a file for
+// each command; and recover.go, the way out when a majority is lost.
 package main
 
 import (

@@ -29,7 +29,7 @@ func monitorQuorum(ctx context.Context, b httpapi.Backend, log *slog.Logger) {
 		case now := <-ticker.C:
 			info := b.Info()
 			switch {
-			case info.Leader != "":
+			case info.Leader != "" || info.RemovedAt != 0:
 				speakAt = now.Add(quorumSilence)
 			case !now.Before(speakAt):
 				log.Warn(waitingFor(info, b))

@@ -18,13 +18,15 @@ import (
 // quietBackend knows an Info and nothing else.
 type quietBackend struct {
 	httpapi.Backend
-	mu   sync.Mutex
-	info httpapi.Info
+	mu    sync.Mutex
+	info  httpapi.Info
+	looks int
 }
 
 func (b *quietBackend) Info() httpapi.Info {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.looks++
 	return b.info
 }
 

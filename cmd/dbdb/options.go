@@ -106,7 +106,7 @@ func (o *options) validate() error {
 
 func usage() string {
 	var b strings.Builder
-	b.WriteString(shortUsage + "\n       dbdb health [--http <address>]\n\n")
+	b.WriteString(shortUsage + "\n       dbdb <command> [--http <address>]\n\nA node:\n")
 	for _, spec := range new(options).specs() {
 		left := "--" + spec.name
 		if spec.value != "" {
@@ -114,6 +114,10 @@ func usage() string {
 		}
 		help := strings.ReplaceAll(spec.help, "\n", "\n"+strings.Repeat(" ", 28))
 		fmt.Fprintf(&b, "  %-25s %s\n", left, help)
+	}
+	b.WriteString("\nCommands, each with --help:\n")
+	for _, c := range commands {
+		fmt.Fprintf(&b, "  %-25s %s\n", strings.TrimSpace(c.name+" "+c.words), c.help)
 	}
 	b.WriteString("\nEach flag is also an environment variable: --raft-port is DBDB_RAFT_PORT. The flag wins.\n")
 	return b.String()

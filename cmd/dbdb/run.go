@@ -21,10 +21,11 @@ const (
 	exitListen  = 5 // an address is in use
 )
 
-// commands are the words that may stand where the flags of a node would start.
-var commands = map[string]func(ctx context.Context, args []string, env environment, stdout io.Writer) error{
-	"health": health,
-}
+// Exit codes of the commands that talk to a node. 0, 1 and 2 are as above.
+const (
+	exitNotFound = 3 // there is no such key
+	exitUnknown  = 4 // nobody can say whether it was done
+)
 
 // run is main without the process around it: it returns the exit code.
 func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int {
@@ -41,11 +42,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 
 func dispatch(ctx context.Context, args []string, env environment, stdout, stderr io.Writer) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		command, ok := commands[args[0]]
-		if !ok {
-			return &usageError{fmt.Sprintf("unknown command %q: the only one is health", args[0]), helpHint}
-		}
-		return command(ctx, args[1:], env, stdout)
+		return runCommand(ctx, args, env, stdout)
 	}
 	o, err := parseOptions(args, env)
 	switch {

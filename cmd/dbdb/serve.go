@@ -20,8 +20,11 @@ import (
 	"dbdb/rpc"
 )
 
-// shutdownGrace is how long requests in flight may take after a signal.
-const shutdownGrace = 5 * time.Second
+// Bounds of stopping after a signal.
+const (
+	handOverGrace = time.Second     // for another server to take over the leadership
+	shutdownGrace = 5 * time.Second // for requests in flight
+)
 
 // process is one node from its start to its end.
 type process struct {
@@ -97,6 +100,12 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := p.refuseTwin(ctx, dir.Identity(), configurationOf(restored)); err != nil {
+		return err
+	}
+	if err := p.load(dir.Snapshots(), p.store, restored.Snapshot); err != nil {
+		return err
+	}
 	m, err := p.open(dir, restored)
 	if err != nil {
 		return err
@@ -139,25 +148,52 @@ func (p *process) live(ctx context.Context, dir *wal.Dir, m *membership) error {
 		return nil
 	})
 	g.Go(func() error { monitorQuorum(ctx, p.backend, p.log); return nil })
-	g.Go(func() error { p.keepAddress(ctx, dir.Identity()); return nil })
+	g.Go(func() error { return p.keepAddress(ctx, dir.Identity()) })
+	g.Go(func() error { return p.watchRemoval(ctx, p.backend, p.joiner(dir)) })
 	g.Go(func() error { return p.stop(ctx, server, m) })
 	return g.Wait()
 }
 
 // stop waits until it is time to stop, and then stops in the opposite order of the
-// start: clients first, so that what they asked for can still be done. It
-// returns why the node stopped, if nobody asked it to.
+// start. It returns why the node stopped, if nobody asked it to.
 func (p *process) stop(ctx context.Context, server *rpc.Server, m *membership) error {
 	select {
 	case <-ctx.Done():
 		p.log.Info("stopping")
+		p.leave(p.backend)
 	case <-m.node.Done():
+		p.stopHTTP()
 	}
-	p.stopHTTP()
 	server.Close()
 	err := m.node.Close()
 	m.peers.Close()
 	return err
+}
+
+// leave takes leave of the clients. First the node is not ready any more, so that nobody
+// new is sent here. Then another server takes over, while clients are still
+// served: what they write meanwhile waits for the new leader instead of an election.
+// What they asked for by then is finished.
+func (p *process) leave(b httpapi.Backend) {
+	p.api.Drain()
+	handOver(b, p.log)
+	p.stopHTTP()
+}
+
+// handOver lets another server lead, if this one does. Stopping is not leaving: it stays
+// a member. Without a hand-over the others notice after an election timeout.
+func handOver(b httpapi.Backend, log *slog.Logger) {
+	info := b.Info()
+	if info.State != raft.Leader || info.Configuration.Voters() == 1 && info.Configuration.IsVoter(info.ID) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handOverGrace)
+	defer cancel()
+	if err := b.TransferLeadership(ctx, ""); err != nil {
+		log.Warn("nobody took over the leadership; the others will elect a leader", "err", err)
+		return
+	}
+	log.Info("handed over the leadership")
 }
 
 // stopHTTP may be called twice.

@@ -23,7 +23,7 @@ func (p *process) enter(ctx context.Context, dir *wal.Dir) (raft.Restored, error
 	id := dir.Identity()
 	restored := dir.Log().Restored()
 	switch {
-	case id.Founding && (p.o.bootstrap || len(restored.Entries) > 0):
+	case id.Founding && (p.o.bootstrap || !isEmpty(restored)):
 		return p.found(dir, id.Cluster, restored) // the last process was killed in the middle
 	case id.Founding:
 		// It was killed before there was a cluster, and is not asked to make one any more.
@@ -54,7 +54,7 @@ func (p *process) found(dir *wal.Dir, cluster string, restored raft.Restored) (r
 	if err := dir.SetCluster(cluster, true); err != nil {
 		return restored, err
 	}
-	if len(restored.Entries) == 0 {
+	if isEmpty(restored) {
 		host, err := advertised(p.o, "")
 		if err != nil {
 			return restored, err
@@ -83,12 +83,18 @@ func newClusterID() string {
 func (p *process) enterCluster(ctx context.Context, dir *wal.Dir) error {
 	p.backend.waitFor(p.o.nodeID + " is joining through " + strings.Join(p.o.join, ", "))
 	cluster, err := p.joiner(dir).join(ctx)
-	switch r, refused := errors.AsType[*refusedError](err); {
+	switch {
 	case err == nil:
 		return dir.SetCluster(cluster, false)
 	case ctx.Err() != nil:
 		return errNeverMember
-	case refused && (r.code == "name_taken" || r.code == "other_cluster"):
+	}
+	return identityError(err)
+}
+
+// identityError gives a refusal that is about the data directory its exit code.
+func identityError(err error) error {
+	if r, refused := errors.AsType[*refusedError](err); refused && (r.code == "name_taken" || r.code == "other_cluster" || r.code == "used_twice") {
 		return &exitError{exitData, err}
 	}
 	return err
@@ -108,7 +114,8 @@ func (p *process) checkJoin(ctx context.Context, dir *wal.Dir, restored raft.Res
 	}
 	addr, theirs := p.joiner(dir).probe(ctx)
 	ours := dir.Identity().Cluster
-	switch alone := len(configurationOf(restored).Members) == 1; {
+	c := configurationOf(restored)
+	switch alone := len(c.Members) == 1 && c.IsVoter(dir.Identity().NodeID()); {
 	case theirs == "" || theirs == ours:
 		return nil
 	case alone:
@@ -119,7 +126,12 @@ func (p *process) checkJoin(ctx context.Context, dir *wal.Dir, restored raft.Res
 	return nil
 }
 
-// configurationOf is the newest configuration of a log.
+// isEmpty says that a server never had anything in its log.
+func isEmpty(restored raft.Restored) bool {
+	return len(restored.Entries) == 0 && restored.Snapshot.Index == 0
+}
+
+// configurationOf is the newest configuration of a log, or of the snapshot before it.
 func configurationOf(restored raft.Restored) raft.Configuration {
 	for k := len(restored.Entries) - 1; k >= 0; k-- {
 		if e := restored.Entries[k]; e.Kind == raft.EntryConfiguration {
@@ -127,7 +139,7 @@ func configurationOf(restored raft.Restored) raft.Configuration {
 			return c
 		}
 	}
-	return raft.Configuration{}
+	return restored.Snapshot.Configuration
 }
 
 // sayRestart tells that the directory, not the command line, decided.

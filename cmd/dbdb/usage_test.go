@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// command runs a command line that ends by itself, in an empty directory.
-func command(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
+// runOnce runs a command line that ends by itself, in an empty directory.
+func runOnce(t *testing.T, env []string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	code = run(t.Context(), args, env, &out, &errs)
 	return code, out.String(), errs.String()
@@ -66,7 +66,7 @@ func TestACommandLineThatMakesNoSenseExitsWith2AndSaysWhy(t *testing.T) {
 		{"--log-level loud", `invalid value "loud" for --log-level: use debug, info, warn or error`},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
-			code, stdout, stderr := command(t, nil, strings.Fields(tc.args)...)
+			code, stdout, stderr := runOnce(t, nil, strings.Fields(tc.args)...)
 			assert.Equal(t, 2, code)
 			assert.Empty(t, stdout)
 			assert.Equal(t, "dbdb: "+tc.want+"\n"+usageLine, stderr)
@@ -94,7 +94,7 @@ func TestAllMissingFlagsAreNamedAtOnce(t *testing.T) {
 					missing = append(missing, f.name)
 				}
 			}
-			code, stdout, stderr := command(t, nil, append(args, extra...)...)
+			code, stdout, stderr := runOnce(t, nil, append(args, extra...)...)
 			assert.Equal(t, 2, code)
 			assert.Empty(t, stdout)
 			assert.Equal(t, "dbdb: missing required flags: "+strings.Join(missing, ", ")+"\nrun 'dbdb --help'\n", stderr)
@@ -116,7 +116,7 @@ func TestATooLongNodeIDIsRefused(t *testing.T) {
 
 func TestHelpAndVersionGoToStdoutAndSucceed(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"-help"}, {"--node-id", "n", "--help"}} {
-		code, stdout, stderr := command(t, nil, args...)
+		code, stdout, stderr := runOnce(t, nil, args...)
 		assert.Equal(t, 0, code)
 		assert.Empty(t, stderr)
 		for _, spec := range new(options).specs() {
@@ -124,7 +124,7 @@ func TestHelpAndVersionGoToStdoutAndSucceed(t *testing.T) {
 		}
 		assert.NotRegexp(t, `(?m)^\s+-[a-z]`, stdout, "a flag is shown with one dash")
 	}
-	code, stdout, stderr := command(t, nil, "--version")
+	code, stdout, stderr := runOnce(t, nil, "--version")
 	assert.Equal(t, 0, code)
 	assert.Empty(t, stderr)
 	assert.Regexp(t, `^dbdb .*go1\.\d+.*\n$`, stdout)
@@ -182,25 +182,25 @@ func TestABadVariableIsNamed(t *testing.T) {
 		"DBDB_BOOTSTRAP=yes":  `dbdb: invalid value "yes" for DBDB_BOOTSTRAP: it must be true or false`,
 		"DBDB_JOIN=localhost": `dbdb: invalid value "localhost" for DBDB_JOIN: "localhost" is not host:port, such as localhost:8221`,
 	} {
-		code, _, stderr := command(t, []string{line}, "--node-id", "n", "--http-port", "2")
+		code, _, stderr := runOnce(t, []string{line}, "--node-id", "n", "--http-port", "2")
 		assert.Equal(t, 2, code)
 		assert.Equal(t, want+"\n"+usageLine, stderr)
 	}
 }
 
 func TestBootstrapAndJoinExcludeEachOtherWhereverTheyComeFrom(t *testing.T) {
-	code, _, stderr := command(t, []string{"DBDB_JOIN=localhost:8221"}, "--node-id", "n", "--raft-port", "1", "--http-port", "2", "--bootstrap")
+	code, _, stderr := runOnce(t, []string{"DBDB_JOIN=localhost:8221"}, "--node-id", "n", "--raft-port", "1", "--http-port", "2", "--bootstrap")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stderr, "cannot be used together")
 }
 
 func TestAnUnknownWordIsToldTheCommands(t *testing.T) {
-	code, _, stderr := command(t, nil, "serve", "--node-id", "n")
+	code, _, stderr := runOnce(t, nil, "serve", "--node-id", "n")
 	assert.Equal(t, 2, code)
-	assert.Equal(t, "dbdb: unknown command \"serve\": the only one is health\nrun 'dbdb --help'\n", stderr)
+	assert.Equal(t, "dbdb: unknown command \"serve\": there are get, set, del, status, members remove, members, transfer, health\nrun 'dbdb --help'\n", stderr)
 }
 
-func TestHealthFindsItsNode(t *testing.T) {
+func TestACommandFindsItsNode(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
 		env  environment
@@ -211,20 +211,21 @@ func TestHealthFindsItsNode(t *testing.T) {
 		{nil, environment{"DBDB_HTTP_PORT": "8223", "DBDB_HTTP": "node1:1"}, "node1:1"},
 		{[]string{"--http", "http://node2:2/"}, environment{"DBDB_HTTP": "node1:1"}, "node2:2"},
 	} {
-		got, err := healthTarget(tc.args, tc.env)
+		c := new(client)
+		_, err := c.parse(command{}, c.specs([]string{"http"}), tc.args, tc.env)
 		require.NoError(t, err)
-		assert.Equal(t, tc.want, got)
+		assert.Equal(t, tc.want, c.target)
 	}
 }
 
 func TestHealthWithABadCommandLineExitsWith2(t *testing.T) {
-	code, _, stderr := command(t, nil, "health", "--node-id", "n")
+	code, _, stderr := runOnce(t, nil, "health", "--node-id", "n")
 	assert.Equal(t, 2, code)
 	assert.Equal(t, "dbdb: unknown flag --node-id\nusage: dbdb health [--http <address>]\n", stderr)
 }
 
 func TestHealthOfNobodyFails(t *testing.T) {
-	code, stdout, stderr := command(t, nil, "health", "--http", "127.0.0.1:1")
+	code, stdout, stderr := runOnce(t, nil, "health", "--http", "127.0.0.1:1")
 	assert.Equal(t, 1, code)
 	assert.Empty(t, stdout)
 	assert.Equal(t, "dbdb: no answer from 127.0.0.1:1: connection refused\n", stderr)

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"dbdb/httpapi"
+)
+
+// members lists the members.
+func members(ctx context.Context, c *client) error {
+	a, err := c.ask(ctx, "/v1/members")
+	if err != nil {
+		return err
+	}
+	return c.printMembers(a)
+}
+
+// removeMember removes one, and lists those that remain.
+func removeMember(ctx context.Context, c *client) error {
+	a, err := c.change(ctx, http.MethodDelete, "/v1/members/"+url.PathEscape(c.words[0]), nil)
+	if err != nil {
+		return err
+	}
+	return c.printMembers(a)
+}
+
+func (c *client) printMembers(a answer) error {
+	var reply httpapi.JoinReply
+	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Members == nil {
+		return c.strange()
+	}
+	return c.print(a, func(w io.Writer) {
+		fmt.Fprintln(w, "NAME\tROLE\tRAFT\tHTTP\tID")
+		for _, m := range reply.Members {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", m.Name, m.Role, m.RaftAddr, m.HTTPAddr, m.ID)
+		}
+	})
+}
