@@ -158,21 +158,23 @@ func TestARemovalAndAHandOverSayWhatIsNow(t *testing.T) {
 
 func TestABadClientCommandLineExitsWith2AndShowsItsUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"get":                   "<key> is missing",
-		"get x y":               `unexpected argument "y"`,
-		"set x":                 "<value> is missing",
-		"set x 1 2":             `unexpected argument "2"`,
-		"set x -1":              "unknown flag --1",
-		"del":                   "<key> is missing",
-		"status x":              `unexpected argument "x"`,
-		"status -o yaml":        `invalid value "yaml" for -o: use text or json`,
-		"status -o":             "-o needs a value: -o <format>",
-		"status --http x":       `invalid value "x" for --http: "x" is not host:port, such as localhost:8221`,
-		"members add x":         `unexpected argument "add"`,
-		"members remove":        "<name> is missing",
-		"transfer a b":          `unexpected argument "b"`,
-		"health -o json":        "unknown flag --o",
-		"get x -o json -o json": "-o is given twice",
+		"get":                    "<key> is missing",
+		"get x y":                `unexpected argument "y"`,
+		"set x":                  "<value> is missing",
+		"set x 1 2":              `unexpected argument "2"`,
+		"set x -1":               "unknown flag --1",
+		"del":                    "<key> is missing",
+		"status x":               `unexpected argument "x"`,
+		"status -o yaml":         `invalid value "yaml" for -o: use text or json`,
+		"status -o":              "-o needs a value: -o <format>",
+		"status --http x":        `invalid value "x" for --http: "x" is not host:port, such as localhost:8221`,
+		"members add x":          `unexpected argument "add"`,
+		"members remove":         "<name> is missing",
+		"transfer a b":           `unexpected argument "b"`,
+		"health -o json":         "unknown flag --o",
+		"recover":                "--data-dir is missing",
+		"recover x --data-dir y": `unexpected argument "x"`,
+		"get x -o json -o json":  "-o is given twice",
 	} {
 		code, stdout, stderr := runOnce(t, nil, strings.Fields(args)...)
 		assert.Equal(t, 2, code, args)

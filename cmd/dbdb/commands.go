@@ -34,6 +34,7 @@ func init() { // not where it is declared: the usage text, which run may print, 
 		{name: "members", help: "list the members of the cluster", flags: both, run: members},
 		{name: "transfer", words: "[<name>]", help: "let another member lead", flags: both, run: transfer},
 		{name: "health", help: "exit 0 if a node is healthy, and print what it is ready for", flags: both[:1], run: health},
+		{name: "recover", help: "when a majority is lost for good: let a stopped node go on alone", offline: recoverCommand},
 	}
 }
 

@@ -197,7 +197,7 @@ func TestBootstrapAndJoinExcludeEachOtherWhereverTheyComeFrom(t *testing.T) {
 func TestAnUnknownWordIsToldTheCommands(t *testing.T) {
 	code, _, stderr := runOnce(t, nil, "serve", "--node-id", "n")
 	assert.Equal(t, 2, code)
-	assert.Equal(t, "dbdb: unknown command \"serve\": there are get, set, del, status, members remove, members, transfer, health\nrun 'dbdb --help'\n", stderr)
+	assert.Equal(t, "dbdb: unknown command \"serve\": there are get, set, del, status, members remove, members, transfer, health, recover\nrun 'dbdb --help'\n", stderr)
 }
 
 func TestACommandFindsItsNode(t *testing.T) {
