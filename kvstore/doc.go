@@ -6,6 +6,10 @@
 // the network, and nothing here may: every replica applies the same commands in
 // the same order and must end in the same state, byte for byte (see Hash).
 //
-// Caveats: everything is in memory; there is no expiry, because a clock inside a
-// state machine would let replicas disagree.
+// Reading order: command.go, store.go, snapshot.go, restore.go.
+//
+// Caveats: everything is in memory, and while a snapshot is being written, what is
+// overwritten meanwhile is there twice; so is everything between Restore and its
+// install. There is no expiry, because a clock inside a state machine would let
+// replicas disagree.
 package kvstore

@@ -93,9 +93,3 @@ func (s *Store) Hash() uint64 {
 	})
 	return h.Sum64()
 }
-
-// Snapshot will be replaced.
-func (s *Store) Snapshot() io.WriterTo { panic("not built yet") }
-
-// Restore will be replaced.
-func (s *Store) Restore(io.Reader) (install func(), err error) { panic("not built yet") }
