@@ -21,7 +21,8 @@ var (
 	// ErrClosed: the client, or its connection to a former member, was closed.
 	ErrClosed = errors.New("the transport is closed")
 
-	errSilent  = errors.New("connection closed: nothing received during several deadlines")
+	errSilent  = errors.New("connection closed: nothing received although calls passed their deadlines")
+	errIdle    = errors.New("connection closed: no snapshot to send")
 	errHangUp  = errors.New("the connection was closed by the other server")
 	errNoHello = errors.New("the server at this address did not answer our hello in time")
 	errReplace = errors.New("the member's address changed")
@@ -88,6 +89,20 @@ func appendEntriesCall(a raft.AppendEntriesArgs, done func(raft.AppendEntriesRep
 	return &typedCall[raft.AppendEntriesArgs, raft.AppendEntriesReply]{
 		callState: callState{kind: kindAppendEntriesArgs, slot: -1},
 		args:      a, encode: EncodeAppendEntriesArgs, decode: DecodeAppendEntriesReply, done: done,
+	}
+}
+
+func installSnapshotCall(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) call {
+	return &typedCall[raft.InstallSnapshotArgs, raft.InstallSnapshotReply]{
+		callState: callState{kind: kindInstallSnapshotArgs, slot: -1},
+		args:      a, encode: EncodeInstallSnapshotArgs, decode: DecodeInstallSnapshotReply, done: done,
+	}
+}
+
+func timeoutNowCall(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) call {
+	return &typedCall[raft.TimeoutNowArgs, raft.TimeoutNowReply]{
+		callState: callState{kind: kindTimeoutNowArgs, slot: -1},
+		args:      a, encode: EncodeTimeoutNowArgs, decode: DecodeTimeoutNowReply, done: done,
 	}
 }
 

@@ -11,13 +11,13 @@ import (
 	"dbdb/raft/replica"
 )
 
-// MaxOpenCalls bounds the unfinished calls to one server. The core has a handful
-// open; who has more is told ErrBusy instead of filling memory.
+// MaxOpenCalls bounds the unfinished calls to one server in one lane. The core has a
+// handful open; who has more is told ErrBusy instead of filling memory.
 const MaxOpenCalls = 256
 
 // Options are the settings of a Client. A zero field means the default.
 type Options struct {
-	// CallTimeout is how long a pre-vote or an AppendEntries waits for its
+	// CallTimeout is how long a pre-vote, an AppendEntries or a TimeoutNow waits for its
 	// reply. Default 200 ms: the shortest election timeout. No call then outlives the
 	// election that it was made for, and a leader whose calls fail knows it before
 	// its peers may campaign. A longer one would hold places in the leader's window for
@@ -31,6 +31,10 @@ type Options struct {
 	// ReadIndexTimeout is how long a ReadIndex waits. Default 500 ms: the leader asks
 	// a majority first, and a failed read only makes a client ask again.
 	ReadIndexTimeout time.Duration
+	// SnapshotTimeout is how long an InstallSnapshot, which carries one chunk, waits.
+	// Default 10 s: a chunk of 1 MiB takes 8.4 s over a link of 1 Mbit/s, and then the
+	// follower writes it to its disk. No election waits for it.
+	SnapshotTimeout time.Duration
 	// DialTimeout bounds name lookup, connection and hello. Default 2 s: TCP repeats
 	// a lost first packet after 1 s.
 	DialTimeout time.Duration
@@ -46,7 +50,13 @@ func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&o.CallTimeout, 200 * time.Millisecond}, {&o.VoteTimeout, 5 * time.Second}, {&o.ReadIndexTimeout, 500 * time.Millisecond}, {&o.DialTimeout, 2 * time.Second}} {
+	}{
+		{&o.CallTimeout, 200 * time.Millisecond},
+		{&o.VoteTimeout, 5 * time.Second},
+		{&o.ReadIndexTimeout, 500 * time.Millisecond},
+		{&o.SnapshotTimeout, 10 * time.Second},
+		{&o.DialTimeout, 2 * time.Second},
+	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -65,7 +75,9 @@ func (o Options) withDefaults() Options {
 
 // Client makes Raft's calls to other servers. It is a replica.Transport: no method
 // blocks, every done is called exactly once and never inside the call that was given
-// it, and calls to one server arrive there in the order in which they were made.
+// it, and calls to one server arrive there in the order in which they were made. Only an
+// InstallSnapshot is in order with others of its kind alone: it has a connection of its
+// own, so that no heartbeat waits behind a chunk.
 //
 // done runs on a goroutine of the client. While it blocks, other calls to the same
 // server make no progress, and Close waits for it.
@@ -73,21 +85,35 @@ type Client struct {
 	me   Identity
 	opts Options
 
-	mu     sync.Mutex
-	closed bool
-	peers  map[raft.NodeID]*peer
-	wg     sync.WaitGroup
+	mu      sync.Mutex
+	closed  bool
+	members map[raft.NodeID]*member
+	wg      sync.WaitGroup
+}
+
+// member is another server: a peer for each lane. Whatever happens to one leaves the
+// other alone.
+type member struct {
+	calls     *peer
+	snapshots *peer // nil before the first chunk; few members ever get one
+}
+
+func (m *member) close(cause error) {
+	m.calls.close(cause)
+	if m.snapshots != nil {
+		m.snapshots.close(cause)
+	}
 }
 
 var _ replica.Transport = (*Client)(nil)
 
 // NewClient makes a client that speaks for me. It knows nobody before Configure.
 func NewClient(me Identity, opts Options) *Client {
-	return &Client{me: me, opts: opts.withDefaults(), peers: make(map[raft.NodeID]*peer)}
+	return &Client{me: me, opts: opts.withDefaults(), members: make(map[raft.NodeID]*member)}
 }
 
 // Configure tells who the members are and where. A member with a new address gets a
-// new connection, one that is gone is hung up on; the calls that are open to
+// new connection, one that is gone is hung up on, in both lanes; the calls that are open to
 // either end with an error.
 func (c *Client) Configure(cfg raft.Configuration) {
 	c.mu.Lock()
@@ -95,21 +121,21 @@ func (c *Client) Configure(cfg raft.Configuration) {
 	if c.closed {
 		return
 	}
-	for id, p := range c.peers {
-		m, member := cfg.Member(id)
-		if member && m.RaftAddr == p.addr {
+	for id, m := range c.members {
+		now, stays := cfg.Member(id)
+		if stays && now.RaftAddr == m.calls.addr {
 			continue
 		}
-		delete(c.peers, id)
-		if member {
-			p.close(errReplace)
+		delete(c.members, id)
+		if stays {
+			m.close(errReplace)
 		} else {
-			p.close(ErrUnknown)
+			m.close(ErrUnknown)
 		}
 	}
 	for _, m := range cfg.Members {
-		if m.ID != c.me.Self && c.peers[m.ID] == nil {
-			c.peers[m.ID] = c.startPeer(m)
+		if m.ID != c.me.Self && c.members[m.ID] == nil {
+			c.members[m.ID] = &member{calls: c.startPeer(m.ID, m.RaftAddr, laneCalls)}
 		}
 	}
 }
@@ -120,35 +146,51 @@ func (c *Client) RequestVote(to raft.NodeID, a raft.RequestVoteArgs, done func(r
 	if a.PreVote {
 		timeout = c.opts.CallTimeout
 	}
-	c.make(to, requestVoteCall(a, done), timeout)
+	c.make(to, laneCalls, requestVoteCall(a, done), timeout)
 }
 
 // AppendEntries sends a server entries, or a heartbeat.
 func (c *Client) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) {
-	c.make(to, appendEntriesCall(a, done), c.opts.CallTimeout)
+	c.make(to, laneCalls, appendEntriesCall(a, done), c.opts.CallTimeout)
+}
+
+// InstallSnapshot sends a server a chunk of a snapshot, on a connection of its own. It
+// is made for the first chunk and closed when there has been none for snapshotIdle.
+func (c *Client) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
+	c.make(to, laneSnapshots, installSnapshotCall(a, done), c.opts.SnapshotTimeout)
+}
+
+// TimeoutNow asks a server to start an election at once.
+func (c *Client) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
+	c.make(to, laneCalls, timeoutNowCall(a, done), c.opts.CallTimeout)
 }
 
 // ReadIndex asks the leader for an index from which a read may be served.
 func (c *Client) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) {
-	c.make(to, readIndexCall(a, done), c.opts.ReadIndexTimeout)
+	c.make(to, laneCalls, readIndexCall(a, done), c.opts.ReadIndexTimeout)
 }
 
 // make gives a call to its peer, or ends it with an error. That takes a goroutine:
 // the callback must not run inside the call. It is rare.
-func (c *Client) make(to raft.NodeID, call call, timeout time.Duration) {
+func (c *Client) make(to raft.NodeID, l lane, call call, timeout time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, err := c.peers[to], error(nil)
+	m, err := c.members[to], error(nil)
 	switch {
 	case c.closed:
 		go call.finish(ErrClosed) // not waited for: Close has returned, or waits already
 		return
 	case to == c.me.Self:
 		err = ErrSelf
-	case p == nil:
+	case m == nil:
 		err = ErrUnknown
+	case l == laneSnapshots:
+		if m.snapshots == nil {
+			m.snapshots = c.startPeer(to, m.calls.addr, laneSnapshots)
+		}
+		err = m.snapshots.enqueue(call, timeout)
 	default:
-		err = p.enqueue(call, timeout)
+		err = m.calls.enqueue(call, timeout)
 	}
 	if err != nil {
 		c.wg.Go(func() { call.finish(err) })
@@ -157,16 +199,21 @@ func (c *Client) make(to raft.NodeID, call call, timeout time.Duration) {
 
 // Reachable says whether there is a connection to a member that has welcomed us and
 // has not let a deadline pass since it was last heard. Connections are made for
-// calls: a member that nobody called is not reachable.
+// calls: a member that nobody called is not reachable. The connection for snapshots does
+// not count.
 func (c *Client) Reachable(id raft.NodeID) bool {
 	p := c.peer(id)
 	return p != nil && p.reachable()
 }
 
+// peer is the one for calls.
 func (c *Client) peer(id raft.NodeID) *peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.peers[id]
+	if m := c.members[id]; m != nil {
+		return m.calls
+	}
+	return nil
 }
 
 // Close ends all open calls with ErrClosed and waits until the client's goroutines
@@ -174,20 +221,10 @@ func (c *Client) peer(id raft.NodeID) *peer {
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
-	for id, p := range c.peers {
-		delete(c.peers, id)
-		p.close(ErrClosed)
+	for id, m := range c.members {
+		delete(c.members, id)
+		m.close(ErrClosed)
 	}
 	c.mu.Unlock()
 	c.wg.Wait()
-}
-
-// InstallSnapshot will be replaced.
-func (c *Client) InstallSnapshot(_ raft.NodeID, _ raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
-	done(raft.InstallSnapshotReply{}, ErrUnknown)
-}
-
-// TimeoutNow will be replaced.
-func (c *Client) TimeoutNow(_ raft.NodeID, _ raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
-	done(raft.TimeoutNowReply{}, ErrUnknown)
 }

@@ -33,6 +33,17 @@ func TestEachCallBringsBackItsReply(t *testing.T) {
 	require.NoError(t, got.err)
 	assert.Equal(t, raft.AppendEntriesReply{Term: 9, Success: true}, got.reply)
 
+	chunk := <-installSnapshot(c, sampleChunk())
+	require.NoError(t, chunk.err)
+	assert.Equal(t, raft.InstallSnapshotReply{Term: 9, Offset: 1<<20 + 7}, chunk.reply)
+
+	handedOver := make(chan raft.TimeoutNowReply, 1)
+	c.TimeoutNow(n2, raft.TimeoutNowArgs{Term: 9, LeaderID: n1}, func(r raft.TimeoutNowReply, err error) {
+		assert.NoError(t, err)
+		handedOver <- r
+	})
+	assert.Equal(t, raft.TimeoutNowReply{Term: 9}, <-handedOver)
+
 	reads := make(chan raft.ReadIndexReply, 1)
 	c.ReadIndex(n2, raft.ReadIndexArgs{From: n1}, func(r raft.ReadIndexReply, err error) {
 		assert.NoError(t, err)

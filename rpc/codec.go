@@ -129,6 +129,14 @@ func (c *serverCodec) ReadRequestBody(body any) (err error) {
 		if req.Args, err = DecodeAppendEntriesArgs(c.frame.payload); err == nil {
 			err = accept(c, req, req.Args.LeaderID)
 		}
+	case *Request[raft.InstallSnapshotArgs]:
+		if req.Args, err = DecodeInstallSnapshotArgs(c.frame.payload); err == nil {
+			err = accept(c, req, req.Args.LeaderID)
+		}
+	case *Request[raft.TimeoutNowArgs]:
+		if req.Args, err = DecodeTimeoutNowArgs(c.frame.payload); err == nil {
+			err = accept(c, req, req.Args.LeaderID)
+		}
 	case *Request[raft.ReadIndexArgs]:
 		if req.Args, err = DecodeReadIndexArgs(c.frame.payload); err == nil {
 			err = accept(c, req, req.Args.From)
@@ -201,6 +209,10 @@ func appendReply(out []byte, seq uint64, body any) []byte {
 		return EncodeRequestVoteReply(beginFrame(out, kindRequestVoteReply, seq), *reply)
 	case *raft.AppendEntriesReply:
 		return EncodeAppendEntriesReply(beginFrame(out, kindAppendEntriesReply, seq), *reply)
+	case *raft.InstallSnapshotReply:
+		return EncodeInstallSnapshotReply(beginFrame(out, kindInstallSnapshotReply, seq), *reply)
+	case *raft.TimeoutNowReply:
+		return EncodeTimeoutNowReply(beginFrame(out, kindTimeoutNowReply, seq), *reply)
 	case *raft.ReadIndexReply:
 		return EncodeReadIndexReply(beginFrame(out, kindReadIndexReply, seq), *reply)
 	}

@@ -38,7 +38,7 @@ func (p *peer) dial(ctx context.Context) (*clientConn, error) {
 	// to interrupt it.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	in := bufio.NewReaderSize(conn, readBufferBytes)
-	err = sendHello(conn, in, p.me, p.id)
+	err = sendHello(conn, in, p.me, p.id, p.lane)
 	if !stop() {
 		err = errNoHello
 	}

@@ -5,7 +5,12 @@
 // Reading order: wire.go (how a message looks), frame.go (how messages follow each
 // other on a connection), hello.go (what opens a connection), codec.go (both ends'
 // adapters to net/rpc), turnstile.go and service.go (the server's calls, in order),
-// server.go and serverconn.go, then call.go, client.go, peer.go and connection.go.
+// server.go and serverconn.go, then call.go, client.go, peer.go, deadlines.go, redial.go
+// and connection.go.
+//
+// Two servers have up to two connections in each direction, which know nothing of each
+// other: one for calls, and one, made when it is needed, for the chunks of snapshots (see
+// lane in hello.go). So a chunk that takes seconds delays no heartbeat.
 //
 // net/rpc brings the numbering of calls and the matching of replies. It lacks four
 // things that Raft needs, and this package adds them:
@@ -25,9 +30,11 @@
 // There is no authentication and no encryption: whoever can reach the port and knows
 // the cluster ID and a server's ID can depose leaders. Bind it to a network that
 // you trust. The order of calls holds within one connection: a call made after a
-// reconnect may overtake one that the old connection had already delivered, which
-// Raft allows. A frame that has begun to arrive must be complete within 5 s, so the
-// largest frame (16 MiB) needs a link of at least 27 Mbit/s. A call must be answered
-// within its deadline, so an entry of 1 MiB needs 42 Mbit/s; smaller ones get by with
-// less, as the core makes its messages smaller when they fail.
+// reconnect may overtake one that the old connection had already delivered, and chunks
+// and entries overtake each other, which Raft allows. Of a frame that has begun to arrive
+// every 64 KiB must come within 5 s, which is 105 kbit/s. What a link must be able to do
+// follows from the deadlines of the calls: an entry of 1 MiB needs 42 Mbit/s, smaller
+// ones get by with less, as the core makes its messages smaller when they fail; a chunk
+// of 1 MiB needs 1 Mbit/s. Two connections still share one link: what waits in the queues
+// of its routers, a chunk delays too.
 package rpc

@@ -30,13 +30,15 @@ const (
 	// maxReplyBytes bounds the frames that a client accepts: no reply is longer.
 	maxReplyBytes = 4096
 
-	// firstRead is how much memory the claim of a length is worth. Beyond it a
+	// pieceBytes is how much memory the claim of a length is worth. Beyond it a
 	// buffer at most doubles with the bytes that really arrive.
-	firstRead = 64 << 10
+	pieceBytes = 64 << 10
 
-	// frameTimeout bounds the time from a frame's first byte to its last, so that
-	// a sender who stops half-way does not hold the connection.
-	frameTimeout = 5 * time.Second
+	// pieceTimeout bounds the time for each pieceBytes of a frame, from its first byte
+	// on, so that a sender who stops half-way does not hold the connection. A bound on
+	// the whole frame would be one on the link: a chunk of a snapshot takes 8 s over
+	// 1 Mbit/s, and all the time there is progress.
+	pieceTimeout = 5 * time.Second
 
 	readBufferBytes = 32 << 10
 )
@@ -51,6 +53,10 @@ const (
 	kindAppendEntriesReply
 	kindReadIndexArgs
 	kindReadIndexReply
+	kindInstallSnapshotArgs
+	kindInstallSnapshotReply
+	kindTimeoutNowArgs
+	kindTimeoutNowReply
 	kindError // a reply: the payload is a sentence
 )
 
@@ -63,6 +69,10 @@ func (k kind) method() string {
 		return "Raft.AppendEntries"
 	case kindReadIndexArgs:
 		return "Raft.ReadIndex"
+	case kindInstallSnapshotArgs:
+		return "Raft.InstallSnapshot"
+	case kindTimeoutNowArgs:
+		return "Raft.TimeoutNow"
 	}
 	return fmt.Sprintf("Raft.Kind%d", uint8(k)) // net/rpc answers that it has no such method
 }
@@ -110,24 +120,28 @@ type frameReader struct {
 	scratch []byte // the payload of the frames that nobody keeps
 }
 
-// next waits for a frame, as long as it takes, and reads it, within frameTimeout.
-// The payload is valid until the next call, except for an AppendEntries: the log
-// keeps its entries, so that one gets memory of its own. io.EOF means that the
-// connection ended between two frames.
+// next waits for a frame, as long as it takes, and reads it, piece by piece within
+// pieceTimeout. The payload is valid until the next call, except for an AppendEntries or
+// an InstallSnapshot: the handler keeps their data, so these get memory of their own.
+// io.EOF means that the connection ended between two frames.
 func (r *frameReader) next() (frame, error) {
 	if _, err := r.in.Peek(1); err != nil {
 		return frame{}, err
 	}
 	// A frame that is here already needs no deadline, and most frames are small
 	// and arrive whole.
-	timed := false
-	if !r.buffered(headerBytes) {
-		timed = true
-		if err := r.conn.SetReadDeadline(time.Now().Add(frameTimeout)); err != nil {
+	timed := !r.buffered(headerBytes)
+	if timed {
+		if err := r.allowOnePiece(); err != nil {
 			return frame{}, err
 		}
 	}
 	return r.read(timed)
+}
+
+// allowOnePiece sets the time by which the next piece must be here.
+func (r *frameReader) allowOnePiece() error {
+	return r.conn.SetReadDeadline(time.Now().Add(pieceTimeout))
 }
 
 // buffered says whether n bytes and, if a header is among them, the whole frame
@@ -175,25 +189,35 @@ func (r *frameReader) read(timed bool) (frame, error) {
 
 // rest reads the n bytes of a frame after its kind.
 func (r *frameReader) rest(k kind, n int) ([]byte, error) {
-	if k == kindAppendEntriesArgs {
-		return readGrowing(r.in, nil, n)
+	if k == kindAppendEntriesArgs || k == kindInstallSnapshotArgs {
+		return r.readGrowing(nil, n)
 	}
-	buf, err := readGrowing(r.in, r.scratch, n)
-	if cap(buf) <= firstRead {
+	buf, err := r.readGrowing(r.scratch, n)
+	if cap(buf) <= pieceBytes {
 		r.scratch = buf
 	}
 	return buf, err
 }
 
 // readGrowing reads n bytes into buf, which grows as they arrive: the length that a
-// frame claims is not worth an allocation of 16 MiB.
-func readGrowing(in io.Reader, buf []byte, n int) ([]byte, error) {
+// frame claims is not worth an allocation of 16 MiB. The first piece has the deadline of
+// the frame's first byte. A frame without a deadline is here already, and ends with its
+// first piece.
+func (r *frameReader) readGrowing(buf []byte, n int) ([]byte, error) {
 	buf = buf[:0]
 	for len(buf) < n {
 		have := len(buf)
-		step := min(n-have, max(firstRead, have))
-		buf = slices.Grow(buf, step)[:have+step]
-		if _, err := io.ReadFull(in, buf[have:]); err != nil {
+		if have > 0 {
+			if err := r.allowOnePiece(); err != nil {
+				return buf, err
+			}
+		}
+		piece := min(n-have, pieceBytes)
+		if cap(buf)-have < piece {
+			buf = slices.Grow(buf, min(n-have, max(pieceBytes, have)))
+		}
+		buf = buf[:have+piece]
+		if _, err := io.ReadFull(r.in, buf[have:]); err != nil {
 			return buf[:have], err
 		}
 	}

@@ -26,12 +26,12 @@ func decodes[M interface{ Validate() error }](t *testing.T, data []byte, encode 
 }
 
 func FuzzDecodeRequestVoteArgs(f *testing.F) {
-	f.Add(EncodeRequestVoteArgs(nil, raft.RequestVoteArgs{Term: 5, CandidateID: n1, LastLogIndex: 200, LastLogTerm: 4, PreVote: true}))
+	f.Add(EncodeRequestVoteArgs(nil, raft.RequestVoteArgs{Term: 5, CandidateID: n1, LastLogIndex: 200, LastLogTerm: 4, PreVote: true, LeadershipTransfer: true}))
 	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, data, EncodeRequestVoteArgs, DecodeRequestVoteArgs) })
 }
 
 func FuzzDecodeRequestVoteReply(f *testing.F) {
-	f.Add(EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true}))
+	f.Add(EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812}))
 	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, data, EncodeRequestVoteReply, DecodeRequestVoteReply) })
 }
 
@@ -46,6 +46,30 @@ func FuzzDecodeAppendEntriesReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, data, EncodeAppendEntriesReply, DecodeAppendEntriesReply) })
 }
 
+func FuzzDecodeInstallSnapshotArgs(f *testing.F) {
+	f.Add(EncodeInstallSnapshotArgs(nil, sampleChunk()))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		decodes(t, data, EncodeInstallSnapshotArgs, DecodeInstallSnapshotArgs)
+	})
+}
+
+func FuzzDecodeInstallSnapshotReply(f *testing.F) {
+	f.Add(EncodeInstallSnapshotReply(nil, raft.InstallSnapshotReply{Term: 9, Offset: 1 << 21, Installed: true}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		decodes(t, data, EncodeInstallSnapshotReply, DecodeInstallSnapshotReply)
+	})
+}
+
+func FuzzDecodeTimeoutNowArgs(f *testing.F) {
+	f.Add(EncodeTimeoutNowArgs(nil, raft.TimeoutNowArgs{Term: 9, LeaderID: n1}))
+	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, data, EncodeTimeoutNowArgs, DecodeTimeoutNowArgs) })
+}
+
+func FuzzDecodeTimeoutNowReply(f *testing.F) {
+	f.Add(EncodeTimeoutNowReply(nil, raft.TimeoutNowReply{Term: 9}))
+	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, data, EncodeTimeoutNowReply, DecodeTimeoutNowReply) })
+}
+
 func FuzzDecodeReadIndexArgs(f *testing.F) {
 	f.Add(EncodeReadIndexArgs(nil, raft.ReadIndexArgs{From: n2}))
 	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, data, EncodeReadIndexArgs, DecodeReadIndexArgs) })
@@ -57,7 +81,7 @@ func FuzzDecodeReadIndexReply(f *testing.F) {
 }
 
 func FuzzReadHello(f *testing.F) {
-	f.Add(hello{testCluster, n1, n2}.encode())
+	f.Add(hello{testCluster, n1, n2, laneSnapshots}.encode())
 	f.Add(welcome{testCluster, n2, "cluster ID mismatch"}.encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, payload, err := readHello(bufio.NewReader(bytes.NewReader(data)))
@@ -86,6 +110,16 @@ func (c checking) AppendEntries(a raft.AppendEntriesArgs, done func(raft.AppendE
 	answering{}.AppendEntries(a, done)
 }
 
+func (c checking) InstallSnapshot(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply)) {
+	c.check(a.Validate(), a.LeaderID)
+	answering{}.InstallSnapshot(a, done)
+}
+
+func (c checking) TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply)) {
+	c.check(a.Validate(), a.LeaderID)
+	answering{}.TimeoutNow(a, done)
+}
+
 func (c checking) ReadIndex(a raft.ReadIndexArgs, done func(raft.ReadIndexReply)) {
 	c.check(a.Validate(), a.From)
 	answering{}.ReadIndex(a, done)
@@ -100,7 +134,7 @@ func (c checking) check(err error, from raft.NodeID) {
 // FuzzServerConnection sends bytes to a server: raw, after a hello, and as the
 // payload of a frame with a right checksum. The server must let go of the connection.
 func FuzzServerConnection(f *testing.F) {
-	greeting := hello{testCluster, n1, n2}.encode()
+	greeting := hello{testCluster, n1, n2, laneCalls}.encode()
 	beat, err := endFrame(EncodeAppendEntriesArgs(beginFrame(nil, kindAppendEntriesArgs, 1), heartbeat()), 0)
 	require.NoError(f, err)
 	f.Add(byte(0), []byte("GET / HTTP/1.1\r\n\r\n"))
@@ -109,6 +143,8 @@ func FuzzServerConnection(f *testing.F) {
 	f.Add(byte(1), []byte{0xff, 0xff, 0xff, 0xff})
 	f.Add(byte(2+kindAppendEntriesArgs), EncodeAppendEntriesArgs(nil, sampleAppend()))
 	f.Add(byte(2+kindRequestVoteArgs), EncodeRequestVoteArgs(nil, raft.RequestVoteArgs{Term: 5, CandidateID: n1}))
+	f.Add(byte(2+kindInstallSnapshotArgs), EncodeInstallSnapshotArgs(nil, sampleChunk()))
+	f.Add(byte(2+kindTimeoutNowArgs), EncodeTimeoutNowArgs(nil, raft.TimeoutNowArgs{Term: 9, LeaderID: n1}))
 	f.Add(byte(99), []byte("unknown kind"))
 	f.Fuzz(func(t *testing.T, how byte, data []byte) {
 		switch how {

@@ -23,11 +23,14 @@ import (
 //	payload
 //	crc     4 bytes: CRC32C of all before it
 //
-// The client's payload: cluster ID, from, to. The server's: 0 for welcome or 1 for
-// refused, its cluster ID, its NodeID, the reason. All are strings but the number.
+// The client's payload: cluster ID, from, to, the lane. The server's: 0 for welcome or 1
+// for refused, its cluster ID, its NodeID, the reason. All are strings but the two numbers.
+//
+// The version stands for the layout of everything behind the hello, too. Version 1 knew
+// neither lanes nor InstallSnapshot and TimeoutNow.
 const (
 	helloMagic   = "dbdb-raft"
-	helloVersion = 1
+	helloVersion = 2
 
 	helloHeaderBytes = len(helloMagic) + 1 + 2
 	maxHelloBytes    = 1024
@@ -40,6 +43,23 @@ const (
 	// hello. Who sends one byte a second does not hold a place.
 	helloTimeout = 5 * time.Second
 )
+
+// lane is what a connection is for. Chunks of snapshots have connections of their own:
+// on the one of the heartbeats, each would delay them, and a slow transfer would bring
+// one election after the other (hashicorp/raft#541). A server counts the lanes apart.
+type lane uint8
+
+const (
+	laneCalls lane = iota
+	laneSnapshots
+)
+
+func (l lane) String() string {
+	if l == laneSnapshots {
+		return "snapshots"
+	}
+	return "calls"
+}
 
 // Identity says who speaks: one server of one cluster. Both ends of a connection
 // check it, so a server that was wiped, or belongs to another cluster but took over
@@ -60,6 +80,7 @@ func (e *RefusedError) Error() string { return "connection refused: " + e.Reason
 type hello struct {
 	cluster  string
 	from, to raft.NodeID
+	lane     lane
 }
 
 // welcome is what a server answers; a reason means that it refuses.
@@ -72,7 +93,8 @@ type welcome struct {
 func (h hello) encode() []byte {
 	payload := appendString(nil, h.cluster)
 	payload = appendString(payload, string(h.from))
-	return appendHello(appendString(payload, string(h.to)))
+	payload = appendString(payload, string(h.to))
+	return appendHello(appendBool(payload, h.lane == laneSnapshots))
 }
 
 func (w welcome) encode() []byte {
@@ -88,6 +110,9 @@ func decodeHello(payload []byte) (hello, error) {
 		cluster: d.string(MaxClusterBytes),
 		from:    raft.NodeID(d.string(raft.MaxNodeIDBytes)),
 		to:      raft.NodeID(d.string(raft.MaxNodeIDBytes)),
+	}
+	if d.bool() {
+		h.lane = laneSnapshots
 	}
 	if h.cluster == "" || h.from == "" || h.to == "" || len(d.data) > 0 {
 		d.fail("hello")
@@ -150,28 +175,33 @@ func readHello(in *bufio.Reader) (version byte, payload []byte, err error) {
 	return buf[len(helloMagic)], buf[helloHeaderBytes:end], nil
 }
 
-// receiveHello is the server's half of the exchange: it returns who called, after
-// having welcomed them. A caller that it refuses has been told why.
-func receiveHello(conn net.Conn, in *bufio.Reader, me Identity) (raft.NodeID, error) {
+// receiveHello is the server's half of the exchange: it returns who called and what for,
+// after having welcomed them. A caller that it refuses has been told why.
+func receiveHello(conn net.Conn, in *bufio.Reader, me Identity) (hello, error) {
 	version, payload, err := readHello(in)
 	if err != nil {
-		return "", err
+		return hello{}, err
 	}
 	h, reason := hello{}, ""
 	if version != helloVersion {
-		reason = fmt.Sprintf("unknown format version %d: %s speaks version %d", version, me.Self.Name(), helloVersion)
+		reason = me.otherVersion(version)
 	} else if h, err = decodeHello(payload); err != nil {
-		return "", err
+		return hello{}, err
 	} else {
 		reason = me.objection(h)
 	}
 	if _, err := conn.Write(welcome{me.Cluster, me.Self, reason}.encode()); err != nil {
-		return "", err
+		return hello{}, err
 	}
 	if reason != "" {
-		return "", &RefusedError{reason}
+		return hello{}, &RefusedError{reason}
 	}
-	return h.from, nil
+	return h, nil
+}
+
+// otherVersion is the reason to have nothing to do with another version.
+func (me Identity) otherVersion(version byte) string {
+	return fmt.Sprintf("unknown format version %d: %s speaks version %d; run the same dbdb on all servers", version, me.Self.Name(), helloVersion)
 }
 
 // objection is the reason to refuse a caller, or "" if there is none. Membership is
@@ -200,8 +230,8 @@ func abbreviate(a, b string) (string, string) {
 }
 
 // sendHello is the client's half of the exchange.
-func sendHello(conn net.Conn, in *bufio.Reader, me Identity, to raft.NodeID) error {
-	if _, err := conn.Write(hello{me.Cluster, me.Self, to}.encode()); err != nil {
+func sendHello(conn net.Conn, in *bufio.Reader, me Identity, to raft.NodeID, l lane) error {
+	if _, err := conn.Write(hello{me.Cluster, me.Self, to, l}.encode()); err != nil {
 		return err
 	}
 	version, payload, err := readHello(in)
@@ -209,7 +239,7 @@ func sendHello(conn net.Conn, in *bufio.Reader, me Identity, to raft.NodeID) err
 		return fmt.Errorf("no answer to the hello: %w", err)
 	}
 	if version != helloVersion {
-		return &RefusedError{fmt.Sprintf("unknown format version %d: %s speaks version %d", version, me.Self.Name(), helloVersion)}
+		return &RefusedError{me.otherVersion(version)}
 	}
 	w, err := decodeWelcome(payload)
 	switch {

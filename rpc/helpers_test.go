@@ -39,6 +39,14 @@ func (answering) AppendEntries(a raft.AppendEntriesArgs, done func(raft.AppendEn
 	done(raft.AppendEntriesReply{Term: a.Term, Success: true})
 }
 
+func (answering) InstallSnapshot(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply)) {
+	done(raft.InstallSnapshotReply{Term: a.Term, Offset: a.Offset + uint64(len(a.Data)), Installed: a.Done})
+}
+
+func (answering) TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply)) {
+	done(raft.TimeoutNowReply{Term: a.Term})
+}
+
 func (answering) ReadIndex(_ raft.ReadIndexArgs, done func(raft.ReadIndexReply)) {
 	done(raft.ReadIndexReply{Success: true, Index: 7})
 }
@@ -52,6 +60,14 @@ func (handlerFunc) RequestVote(a raft.RequestVoteArgs, done func(raft.RequestVot
 
 func (f handlerFunc) AppendEntries(a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply)) {
 	f(a, done)
+}
+
+func (handlerFunc) InstallSnapshot(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply)) {
+	answering{}.InstallSnapshot(a, done)
+}
+
+func (handlerFunc) TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply)) {
+	answering{}.TimeoutNow(a, done)
 }
 
 func (handlerFunc) ReadIndex(a raft.ReadIndexArgs, done func(raft.ReadIndexReply)) {
@@ -141,7 +157,7 @@ func members(addr string) raft.Configuration {
 }
 
 // patient is for the tests in real time: a slow machine must not look like a slow peer.
-var patient = Options{CallTimeout: time.Minute, VoteTimeout: time.Minute, ReadIndexTimeout: time.Minute, DialTimeout: time.Minute, Logger: discard}
+var patient = Options{CallTimeout: time.Minute, VoteTimeout: time.Minute, ReadIndexTimeout: time.Minute, SnapshotTimeout: time.Minute, DialTimeout: time.Minute, Logger: discard}
 
 // newClient makes a client of node1 that knows node2, until the end of the test.
 func newClient(t testing.TB, addr string, opts Options) *Client {
@@ -194,7 +210,12 @@ func newStranger(t testing.TB, conn net.Conn) *stranger {
 // greet says hello as a peer and waits for the welcome.
 func (s *stranger) greet(from raft.NodeID) {
 	s.t.Helper()
-	require.NoError(s.t, sendHello(s.Conn, s.in, identity(from), n2))
+	s.greetFor(from, laneCalls)
+}
+
+func (s *stranger) greetFor(from raft.NodeID, l lane) {
+	s.t.Helper()
+	require.NoError(s.t, sendHello(s.Conn, s.in, identity(from), n2, l))
 }
 
 // sendFrame sends a frame with a right checksum, whatever its payload.

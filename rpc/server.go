@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"dbdb/raft"
 )
 
 // Bounds on what strangers can make a server hold.
@@ -18,8 +16,11 @@ const (
 	// complete. When a new one would exceed it, the oldest without a hello has to
 	// go; if there is none, the new one.
 	MaxConnections = 256
-	// MaxConnectionsPerPeer bounds those of one NodeID: the oldest has to go. It is
-	// not 1, because a peer may open a new one before we see that the old one broke.
+	// MaxConnectionsPerPeer bounds those of one NodeID in one lane: the oldest has to
+	// go. It is not 1, because a peer may open a new one before we see that the old one
+	// broke. The lanes are counted apart: otherwise a transfer of a snapshot that breaks
+	// again and again would in the end close the connection of the heartbeats, and the
+	// other way round.
 	MaxConnectionsPerPeer = 4
 
 	// maxUnanswered and maxHeldBytes bound the requests of one connection that wait
@@ -182,19 +183,19 @@ func (s *Server) makeRoom() bool {
 	return false
 }
 
-// introduce notes whose connection c is, and closes the oldest of the same peer if
-// there are too many. It returns false if c itself was closed meanwhile.
-func (s *Server) introduce(c *serverConn, peer raft.NodeID) bool {
+// introduce notes whose connection c is and what for, and closes the oldest of the same
+// peer and lane if there are too many. It returns false if c itself was closed meanwhile.
+func (s *Server) introduce(c *serverConn, h hello) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.isGone() {
 		return false
 	}
-	c.peer = peer
+	c.peer, c.lane = h.from, h.lane
 	var oldest *serverConn
 	n := 0
 	for _, o := range s.conns {
-		if o.peer != peer || o.isGone() {
+		if o.peer != c.peer || o.lane != c.lane || o.isGone() {
 			continue
 		}
 		if n++; oldest == nil {

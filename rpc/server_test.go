@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,7 +38,7 @@ func TestAHelloIsRefusedWithAReason(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := connect(t, l.Addr().String())
 			var refused *RefusedError
-			require.ErrorAs(t, sendHello(s.Conn, s.in, c.me, c.to), &refused)
+			require.ErrorAs(t, sendHello(s.Conn, s.in, c.me, c.to, laneCalls), &refused)
 			assert.Equal(t, c.reason, refused.Reason)
 			s.requireClosed()
 		})
@@ -46,19 +48,36 @@ func TestAHelloIsRefusedWithAReason(t *testing.T) {
 func TestAHelloOfAnotherVersionIsToldWhichVersionsDiffer(t *testing.T) {
 	l := listenTCP(t)
 	serve(t, l, answering{})
-	s := connect(t, l.Addr().String())
-	buf := appendHello([]byte("a payload of the future"))
-	buf[len(helloMagic)] = 9
-	end := len(buf) - crcBytes
-	binary.BigEndian.PutUint32(buf[end:], crcOf(buf[:end]))
-	_, err := s.Write(buf)
+	future := appendHello([]byte("a payload of the future"))
+	future[len(helloMagic)] = 9
+	end := len(future) - crcBytes
+	binary.BigEndian.PutUint32(future[end:], crcOf(future[:end]))
+	for version, buf := range map[string][]byte{"9": future, "1": helloOfVersion1(t)} {
+		s := connect(t, l.Addr().String())
+		_, err := s.Write(buf)
+		require.NoError(t, err)
+		_, payload, err := readHello(s.in)
+		require.NoError(t, err)
+		w, err := decodeWelcome(payload)
+		require.NoError(t, err)
+		assert.Equal(t, "unknown format version "+version+": node2 speaks version 2; run the same dbdb on all servers", w.reason)
+		s.requireClosed()
+	}
+}
+
+// helloOfVersion1 is what a server of the version before says: its golden file stays.
+func helloOfVersion1(t *testing.T) []byte {
+	dump, err := os.ReadFile("testdata/hello-version-1.hex")
 	require.NoError(t, err)
-	_, payload, err := readHello(s.in)
-	require.NoError(t, err)
-	w, err := decodeWelcome(payload)
-	require.NoError(t, err)
-	assert.Equal(t, "unknown format version 9: node2 speaks version 1", w.reason)
-	s.requireClosed()
+	var buf []byte
+	for line := range strings.Lines(string(dump)) {
+		digits, _, _ := strings.Cut(line[8:], "|") // between the offset and the text
+		bytes, err := hex.DecodeString(strings.Join(strings.Fields(digits), ""))
+		require.NoError(t, err)
+		buf = append(buf, bytes...)
+	}
+	require.EqualValues(t, 1, buf[len(helloMagic)])
+	return buf
 }
 
 // inBubble runs a test in virtual time, with a server of node2 on a network of
@@ -81,10 +100,10 @@ func TestWhatIsNotAHelloIsHungUpOnAtOnce(t *testing.T) {
 	for name, bytes := range map[string]string{
 		"HTTP":        "GET /raft HTTP/1.1\r\nHost: node1\r\n\r\n",
 		"TLS":         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-		"nearly":      "dbdb-rafT\x01",
+		"nearly":      "dbdb-rafT\x02",
 		"zeros":       strings.Repeat("\x00", 100),
-		"long hello":  helloMagic + "\x01\xff\xff",
-		"wrong crc":   helloMagic + "\x01\x00\x00\x01\x02\x03\x04",
+		"long hello":  helloMagic + "\x02\xff\xff",
+		"wrong crc":   helloMagic + "\x02\x00\x00\x01\x02\x03\x04",
 		"empty hello": string(appendHello(nil)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +122,7 @@ func TestAHelloThatArrivesOneByteASecondIsCutOffAfterFiveSeconds(t *testing.T) {
 		s, begin := n.connect(t), time.Now()
 		var dripping sync.WaitGroup
 		dripping.Go(func() {
-			for _, b := range (hello{testCluster, n1, n2}).encode() {
+			for _, b := range (hello{testCluster, n1, n2, laneCalls}).encode() {
 				if _, err := s.Write([]byte{b}); err != nil {
 					return
 				}
@@ -128,7 +147,7 @@ func TestAFrameThatStopsHalfWayIsCutOffFiveSecondsAfterItsFirstByte(t *testing.T
 		_, err = s.Write([]byte{0, 0, 9})
 		require.NoError(t, err)
 		s.requireClosed()
-		assert.Equal(t, frameTimeout, time.Since(begin))
+		assert.Equal(t, pieceTimeout, time.Since(begin))
 	})
 }
 
@@ -177,7 +196,7 @@ func TestAClaimedLengthIsNotWorthAnAllocation(t *testing.T) {
 			require.NoError(t, err)
 		}
 		synctest.Wait()
-		assert.Less(t, allocated()-before, uint64(64)*4*firstRead)
+		assert.Less(t, allocated()-before, uint64(64)*4*pieceBytes)
 	})
 }
 

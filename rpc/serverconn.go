@@ -18,6 +18,7 @@ type serverConn struct {
 	server *Server
 	conn   net.Conn
 	peer   raft.NodeID // who it is; empty before the hello. Written under server.mu
+	lane   lane        // what it is for; written with peer
 
 	once sync.Once
 	gone chan struct{} // closed when nothing more will be read or written
@@ -53,12 +54,12 @@ func (c *serverConn) write(frames []byte) error {
 // serve runs the connection to its end.
 func (c *serverConn) serve() {
 	in := bufio.NewReaderSize(c.conn, readBufferBytes)
-	peer, err := c.hello(in)
+	h, err := c.hello(in)
 	if err != nil {
 		c.close(err)
 		return
 	}
-	if !c.server.introduce(c, peer) {
+	if !c.server.introduce(c, h) {
 		return
 	}
 	c.server.rpc.ServeCodec(&serverCodec{
@@ -67,15 +68,15 @@ func (c *serverConn) serve() {
 	})
 }
 
-func (c *serverConn) hello(in *bufio.Reader) (raft.NodeID, error) {
+func (c *serverConn) hello(in *bufio.Reader) (hello, error) {
 	if err := c.conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
-		return "", err
+		return hello{}, err
 	}
-	peer, err := receiveHello(c.conn, in, c.server.me)
+	h, err := receiveHello(c.conn, in, c.server.me)
 	if err != nil {
-		return "", err
+		return hello{}, err
 	}
-	return peer, c.conn.SetDeadline(time.Time{})
+	return h, c.conn.SetDeadline(time.Time{})
 }
 
 // offends says whether the end of a connection is worth a line in the log. That a

@@ -12,10 +12,12 @@ import (
 //
 // done is called at most once, from any goroutine, and not after the node has closed;
 // a call whose done never comes ends with its connection. The arguments belong to
-// the handler, with the memory that the entries' Data points to.
+// the handler, with the memory that their Data points to.
 type Handler interface {
 	RequestVote(a raft.RequestVoteArgs, done func(raft.RequestVoteReply))
 	AppendEntries(a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply))
+	InstallSnapshot(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply))
+	TimeoutNow(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply))
 	ReadIndex(a raft.ReadIndexArgs, done func(raft.ReadIndexReply))
 }
 
@@ -40,6 +42,14 @@ func (s *service) RequestVote(req *Request[raft.RequestVoteArgs], reply *raft.Re
 
 func (s *service) AppendEntries(req *Request[raft.AppendEntriesArgs], reply *raft.AppendEntriesReply) error {
 	return handle(req, reply, s.handler.AppendEntries)
+}
+
+func (s *service) InstallSnapshot(req *Request[raft.InstallSnapshotArgs], reply *raft.InstallSnapshotReply) error {
+	return handle(req, reply, s.handler.InstallSnapshot)
+}
+
+func (s *service) TimeoutNow(req *Request[raft.TimeoutNowArgs], reply *raft.TimeoutNowReply) error {
+	return handle(req, reply, s.handler.TimeoutNow)
 }
 
 func (s *service) ReadIndex(req *Request[raft.ReadIndexArgs], reply *raft.ReadIndexReply) error {

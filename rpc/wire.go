@@ -35,18 +35,20 @@ func EncodeRequestVoteArgs(buf []byte, a raft.RequestVoteArgs) []byte {
 	buf = appendString(buf, string(a.CandidateID))
 	buf = binary.AppendUvarint(buf, uint64(a.LastLogIndex))
 	buf = binary.AppendUvarint(buf, uint64(a.LastLogTerm))
-	return appendBool(buf, a.PreVote)
+	buf = appendBool(buf, a.PreVote)
+	return appendBool(buf, a.LeadershipTransfer)
 }
 
 // DecodeRequestVoteArgs reads what EncodeRequestVoteArgs wrote.
 func DecodeRequestVoteArgs(data []byte) (raft.RequestVoteArgs, error) {
 	d := decoder{data: data}
 	a := raft.RequestVoteArgs{
-		Term:         raft.Term(d.uvarint()),
-		CandidateID:  raft.NodeID(d.string(raft.MaxNodeIDBytes)),
-		LastLogIndex: raft.Index(d.uvarint()),
-		LastLogTerm:  raft.Term(d.uvarint()),
-		PreVote:      d.bool(),
+		Term:               raft.Term(d.uvarint()),
+		CandidateID:        raft.NodeID(d.string(raft.MaxNodeIDBytes)),
+		LastLogIndex:       raft.Index(d.uvarint()),
+		LastLogTerm:        raft.Term(d.uvarint()),
+		PreVote:            d.bool(),
+		LeadershipTransfer: d.bool(),
 	}
 	return checked(&d, a)
 }
@@ -54,13 +56,18 @@ func DecodeRequestVoteArgs(data []byte) (raft.RequestVoteArgs, error) {
 // EncodeRequestVoteReply appends r to buf.
 func EncodeRequestVoteReply(buf []byte, r raft.RequestVoteReply) []byte {
 	buf = binary.AppendUvarint(buf, uint64(r.Term))
-	return appendBool(buf, r.VoteGranted)
+	buf = appendBool(buf, r.VoteGranted)
+	return binary.AppendUvarint(buf, uint64(r.RemovedAt))
 }
 
 // DecodeRequestVoteReply reads what EncodeRequestVoteReply wrote.
 func DecodeRequestVoteReply(data []byte) (raft.RequestVoteReply, error) {
 	d := decoder{data: data}
-	r := raft.RequestVoteReply{Term: raft.Term(d.uvarint()), VoteGranted: d.bool()}
+	r := raft.RequestVoteReply{
+		Term:        raft.Term(d.uvarint()),
+		VoteGranted: d.bool(),
+		RemovedAt:   raft.Index(d.uvarint()),
+	}
 	return checked(&d, r)
 }
 
@@ -114,6 +121,84 @@ func DecodeAppendEntriesReply(data []byte) (raft.AppendEntriesReply, error) {
 		ConflictIndex: raft.Index(d.uvarint()),
 		ConflictTerm:  raft.Term(d.uvarint()),
 	}
+	return checked(&d, r)
+}
+
+// EncodeInstallSnapshotArgs appends a to buf.
+func EncodeInstallSnapshotArgs(buf []byte, a raft.InstallSnapshotArgs) []byte {
+	buf = binary.AppendUvarint(buf, uint64(a.Term))
+	buf = appendString(buf, string(a.LeaderID))
+	buf = binary.AppendUvarint(buf, uint64(a.LastIncludedIndex))
+	buf = binary.AppendUvarint(buf, uint64(a.LastIncludedTerm))
+	buf = binary.AppendUvarint(buf, a.Offset)
+	buf = appendBool(buf, a.Done)
+	buf = binary.AppendUvarint(buf, a.Size)
+	buf = binary.AppendUvarint(buf, a.Session)
+	buf = binary.AppendUvarint(buf, uint64(len(a.Data)))
+	return append(buf, a.Data...)
+}
+
+// DecodeInstallSnapshotArgs reads what EncodeInstallSnapshotArgs wrote. Data aliases
+// data, which must not change afterwards.
+func DecodeInstallSnapshotArgs(data []byte) (raft.InstallSnapshotArgs, error) {
+	d := decoder{data: data}
+	a := raft.InstallSnapshotArgs{
+		Term:              raft.Term(d.uvarint()),
+		LeaderID:          raft.NodeID(d.string(raft.MaxNodeIDBytes)),
+		LastIncludedIndex: raft.Index(d.uvarint()),
+		LastIncludedTerm:  raft.Term(d.uvarint()),
+		Offset:            d.uvarint(),
+		Done:              d.bool(),
+		Size:              d.uvarint(),
+		Session:           d.uvarint(),
+		Data:              d.bytes(raft.MaxChunkBytes),
+	}
+	return checked(&d, a)
+}
+
+// EncodeInstallSnapshotReply appends r to buf.
+func EncodeInstallSnapshotReply(buf []byte, r raft.InstallSnapshotReply) []byte {
+	buf = binary.AppendUvarint(buf, uint64(r.Term))
+	buf = binary.AppendUvarint(buf, r.Offset)
+	return appendBool(buf, r.Installed)
+}
+
+// DecodeInstallSnapshotReply reads what EncodeInstallSnapshotReply wrote.
+func DecodeInstallSnapshotReply(data []byte) (raft.InstallSnapshotReply, error) {
+	d := decoder{data: data}
+	r := raft.InstallSnapshotReply{
+		Term:      raft.Term(d.uvarint()),
+		Offset:    d.uvarint(),
+		Installed: d.bool(),
+	}
+	return checked(&d, r)
+}
+
+// EncodeTimeoutNowArgs appends a to buf.
+func EncodeTimeoutNowArgs(buf []byte, a raft.TimeoutNowArgs) []byte {
+	buf = binary.AppendUvarint(buf, uint64(a.Term))
+	return appendString(buf, string(a.LeaderID))
+}
+
+// DecodeTimeoutNowArgs reads what EncodeTimeoutNowArgs wrote.
+func DecodeTimeoutNowArgs(data []byte) (raft.TimeoutNowArgs, error) {
+	d := decoder{data: data}
+	a := raft.TimeoutNowArgs{
+		Term:     raft.Term(d.uvarint()),
+		LeaderID: raft.NodeID(d.string(raft.MaxNodeIDBytes)),
+	}
+	return checked(&d, a)
+}
+
+// EncodeTimeoutNowReply appends r to buf.
+func EncodeTimeoutNowReply(buf []byte, r raft.TimeoutNowReply) []byte {
+	return binary.AppendUvarint(buf, uint64(r.Term))
+}
+
+// DecodeTimeoutNowReply reads what EncodeTimeoutNowReply wrote.
+func DecodeTimeoutNowReply(data []byte) (raft.TimeoutNowReply, error) {
+	d := decoder{data: data}
+	r := raft.TimeoutNowReply{Term: raft.Term(d.uvarint())}
 	return checked(&d, r)
 }
 
@@ -204,15 +289,21 @@ func (d *decoder) bool() bool {
 	return b
 }
 
-func (d *decoder) string(limit int) string {
+func (d *decoder) string(limit int) string { return string(d.bytes(limit)) }
+
+// bytes reads a length and so many bytes, which it does not copy; none are nil.
+func (d *decoder) bytes(limit int) []byte {
 	length := d.uvarint()
 	if length > uint64(limit) || length > uint64(len(d.data)) {
 		d.fail("string of %d bytes", length)
-		return ""
+		return nil
 	}
-	s := string(d.data[:length])
+	if length == 0 {
+		return nil
+	}
+	b := d.data[:length:length]
 	d.data = d.data[length:]
-	return s
+	return b
 }
 
 // entries reads a count and that many entries. The slice is made by the count only

@@ -31,23 +31,44 @@ func sampleAppend() raft.AppendEntriesArgs {
 	}
 }
 
+// sampleChunk has every field set but the one that says that it is the last.
+func sampleChunk() raft.InstallSnapshotArgs {
+	return raft.InstallSnapshotArgs{
+		Term: 9, LeaderID: n1, LastIncludedIndex: 300, LastIncludedTerm: 4,
+		Offset: 1 << 20, Data: []byte("a chunk"), Size: 1<<20 + 300, Session: 3,
+	}
+}
+
+// lastChunk ends the same snapshot.
+func lastChunk() raft.InstallSnapshotArgs {
+	a := sampleChunk()
+	a.Size, a.Done = a.Offset+uint64(len(a.Data)), true
+	return a
+}
+
 // samples is one encoding of everything that crosses the wire.
 func samples(t *testing.T) map[string][]byte {
-	vote := raft.RequestVoteArgs{Term: 5, CandidateID: n1, LastLogIndex: 200, LastLogTerm: 4, PreVote: true}
+	vote := raft.RequestVoteArgs{Term: 5, CandidateID: n1, LastLogIndex: 200, LastLogTerm: 4, PreVote: true, LeadershipTransfer: true}
 	frame, err := endFrame(EncodeAppendEntriesReply(beginFrame(nil, kindAppendEntriesReply, 1000),
 		raft.AppendEntriesReply{Term: 2, Success: true}), 0)
 	require.NoError(t, err)
 	return map[string][]byte{
-		"request-vote-args":    EncodeRequestVoteArgs(nil, vote),
-		"request-vote-reply":   EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true}),
-		"append-entries-args":  EncodeAppendEntriesArgs(nil, sampleAppend()),
-		"append-entries-reply": EncodeAppendEntriesReply(nil, raft.AppendEntriesReply{Term: 6, ConflictIndex: 130, ConflictTerm: 5}),
-		"read-index-args":      EncodeReadIndexArgs(nil, raft.ReadIndexArgs{From: n2}),
-		"read-index-reply":     EncodeReadIndexReply(nil, raft.ReadIndexReply{Success: true, Index: 1 << 40}),
-		"frame":                frame,
-		"hello":                hello{testCluster, n1, n2}.encode(),
-		"welcome":              welcome{testCluster, n2, ""}.encode(),
-		"refusal":              welcome{testCluster, n2, "cluster ID mismatch"}.encode(),
+		"request-vote-args":      EncodeRequestVoteArgs(nil, vote),
+		"request-vote-reply":     EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812}),
+		"append-entries-args":    EncodeAppendEntriesArgs(nil, sampleAppend()),
+		"append-entries-reply":   EncodeAppendEntriesReply(nil, raft.AppendEntriesReply{Term: 6, ConflictIndex: 130, ConflictTerm: 5}),
+		"install-snapshot-args":  EncodeInstallSnapshotArgs(nil, sampleChunk()),
+		"install-snapshot-last":  EncodeInstallSnapshotArgs(nil, lastChunk()),
+		"install-snapshot-reply": EncodeInstallSnapshotReply(nil, raft.InstallSnapshotReply{Term: 9, Offset: 1 << 21, Installed: true}),
+		"timeout-now-args":       EncodeTimeoutNowArgs(nil, raft.TimeoutNowArgs{Term: 9, LeaderID: n1}),
+		"timeout-now-reply":      EncodeTimeoutNowReply(nil, raft.TimeoutNowReply{Term: 9}),
+		"read-index-args":        EncodeReadIndexArgs(nil, raft.ReadIndexArgs{From: n2}),
+		"read-index-reply":       EncodeReadIndexReply(nil, raft.ReadIndexReply{Success: true, Index: 1 << 40}),
+		"frame":                  frame,
+		"hello":                  hello{testCluster, n1, n2, laneCalls}.encode(),
+		"hello-snapshots":        hello{testCluster, n1, n2, laneSnapshots}.encode(),
+		"welcome":                welcome{testCluster, n2, ""}.encode(),
+		"refusal":                welcome{testCluster, n2, "cluster ID mismatch"}.encode(),
 	}
 }
 
@@ -103,19 +124,41 @@ func drawAppend(t *rapid.T) raft.AppendEntriesArgs {
 	return a
 }
 
+// drawChunk draws a valid InstallSnapshot.
+func drawChunk(t *rapid.T, term raft.Term) raft.InstallSnapshotArgs {
+	a := raft.InstallSnapshotArgs{
+		Term: term, LeaderID: genID.Draw(t, "leader"),
+		LastIncludedIndex: genIndex.Draw(t, "last included") + 1,
+		LastIncludedTerm:  raft.Term(rapid.Uint64Range(1, uint64(term)).Draw(t, "its term")),
+		Offset:            rapid.Uint64Range(0, 1<<40).Draw(t, "offset"),
+		Session:           rapid.Uint64().Draw(t, "session"),
+	}
+	if data := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "chunk"); len(data) > 0 {
+		a.Data = data
+	}
+	after := rapid.Uint64Range(0, 1<<40).Draw(t, "after")
+	a.Size, a.Done = a.Offset+uint64(len(a.Data))+after, after == 0
+	return a
+}
+
 func TestDecodeGivesBackWhatWasEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		back(t, drawAppend(t), EncodeAppendEntriesArgs, DecodeAppendEntriesArgs)
 		term := genTerm.Draw(t, "term")
-		vote := raft.RequestVoteArgs{Term: term, CandidateID: genID.Draw(t, "id"), PreVote: rapid.Bool().Draw(t, "pre")}
+		vote := raft.RequestVoteArgs{Term: term, CandidateID: genID.Draw(t, "id"), PreVote: rapid.Bool().Draw(t, "pre"), LeadershipTransfer: rapid.Bool().Draw(t, "transfer")}
 		if term > 1 {
 			vote.LastLogIndex = genIndex.Draw(t, "last") + 1
 			vote.LastLogTerm = raft.Term(rapid.Uint64Range(1, uint64(term)-1).Draw(t, "lastTerm"))
 		}
 		back(t, vote, EncodeRequestVoteArgs, DecodeRequestVoteArgs)
-		back(t, raft.RequestVoteReply{Term: term, VoteGranted: rapid.Bool().Draw(t, "ok")}, EncodeRequestVoteReply, DecodeRequestVoteReply)
+		back(t, raft.RequestVoteReply{Term: term, VoteGranted: rapid.Bool().Draw(t, "ok"), RemovedAt: genIndex.Draw(t, "removed")}, EncodeRequestVoteReply, DecodeRequestVoteReply)
 		back(t, raft.AppendEntriesReply{Term: term, Success: rapid.Bool().Draw(t, "ok"),
 			ConflictIndex: genIndex.Draw(t, "i"), ConflictTerm: genTerm.Draw(t, "t")}, EncodeAppendEntriesReply, DecodeAppendEntriesReply)
+		back(t, drawChunk(t, term), EncodeInstallSnapshotArgs, DecodeInstallSnapshotArgs)
+		back(t, raft.InstallSnapshotReply{Term: term, Offset: rapid.Uint64Range(0, 1<<50).Draw(t, "offset"),
+			Installed: rapid.Bool().Draw(t, "ok")}, EncodeInstallSnapshotReply, DecodeInstallSnapshotReply)
+		back(t, raft.TimeoutNowArgs{Term: term, LeaderID: genID.Draw(t, "leader")}, EncodeTimeoutNowArgs, DecodeTimeoutNowArgs)
+		back(t, raft.TimeoutNowReply{Term: term}, EncodeTimeoutNowReply, DecodeTimeoutNowReply)
 		back(t, raft.ReadIndexArgs{From: genID.Draw(t, "from")}, EncodeReadIndexArgs, DecodeReadIndexArgs)
 		back(t, raft.ReadIndexReply{Success: rapid.Bool().Draw(t, "ok"), Index: genIndex.Draw(t, "i")}, EncodeReadIndexReply, DecodeReadIndexReply)
 	})
@@ -179,6 +222,52 @@ func TestAMessageIsRejectedWhenItsNumbersAreInsane(t *testing.T) {
 	}
 	_, err := DecodeRequestVoteReply([]byte{5, 2})
 	assert.Error(t, err, "a bool of 2")
+}
+
+func TestAMessageOfASnapshotOrAHandOverIsRejectedWhenItsNumbersAreInsane(t *testing.T) {
+	const huge = ^uint64(0)
+	chunk := func(change func(*raft.InstallSnapshotArgs)) error {
+		a := sampleChunk()
+		change(&a)
+		_, err := DecodeInstallSnapshotArgs(EncodeInstallSnapshotArgs(nil, a))
+		return err
+	}
+	require.NoError(t, chunk(func(*raft.InstallSnapshotArgs) {}))
+	for name, change := range map[string]func(*raft.InstallSnapshotArgs){
+		"term 0":                 func(a *raft.InstallSnapshotArgs) { a.Term = 0 },
+		"term 2^64-1":            func(a *raft.InstallSnapshotArgs) { a.Term = raft.Term(huge) },
+		"nobody leads":           func(a *raft.InstallSnapshotArgs) { a.LeaderID = "" },
+		"index 0":                func(a *raft.InstallSnapshotArgs) { a.LastIncludedIndex = 0 },
+		"index 2^64-1":           func(a *raft.InstallSnapshotArgs) { a.LastIncludedIndex = raft.Index(huge) },
+		"no term":                func(a *raft.InstallSnapshotArgs) { a.LastIncludedTerm = 0 },
+		"a term of the future":   func(a *raft.InstallSnapshotArgs) { a.LastIncludedTerm = a.Term + 1 },
+		"a chunk beyond the end": func(a *raft.InstallSnapshotArgs) { a.Offset = a.Size - 1 },
+		"an offset that wraps":   func(a *raft.InstallSnapshotArgs) { a.Offset = huge },
+		"a size of 2^64-1":       func(a *raft.InstallSnapshotArgs) { a.Size = huge },
+		"the last, too early":    func(a *raft.InstallSnapshotArgs) { a.Done = true },
+		"the last, not said":     func(a *raft.InstallSnapshotArgs) { a.Size = a.Offset + uint64(len(a.Data)) },
+		"a chunk too large": func(a *raft.InstallSnapshotArgs) {
+			a.Data, a.Size = make([]byte, raft.MaxChunkBytes+1), 1<<30
+		},
+	} {
+		assert.Error(t, chunk(change), name)
+	}
+	for name, r := range map[string]raft.InstallSnapshotReply{
+		"term 0": {}, "term 2^64-1": {Term: raft.Term(huge)}, "offset 2^64-1": {Term: 1, Offset: huge},
+	} {
+		_, err := DecodeInstallSnapshotReply(EncodeInstallSnapshotReply(nil, r))
+		assert.Error(t, err, name)
+	}
+	for name, a := range map[string]raft.TimeoutNowArgs{
+		"term 0": {LeaderID: n1}, "term 2^64-1": {Term: raft.Term(huge), LeaderID: n1}, "nobody leads": {Term: 1},
+	} {
+		_, err := DecodeTimeoutNowArgs(EncodeTimeoutNowArgs(nil, a))
+		assert.Error(t, err, name)
+	}
+	_, err := DecodeTimeoutNowReply(EncodeTimeoutNowReply(nil, raft.TimeoutNowReply{Term: raft.Term(huge)}))
+	assert.Error(t, err)
+	_, err = DecodeRequestVoteReply(EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 1, RemovedAt: raft.Index(huge)}))
+	assert.Error(t, err)
 }
 
 func TestAClaimedNumberOfEntriesIsNotWorthAnAllocation(t *testing.T) {
