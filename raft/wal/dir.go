@@ -39,7 +39,9 @@ type Dir struct {
 	lock     io.Closer
 	identity Identity
 	log      *Log
-	err      error // once an identity could not be written
+	// snapshots shares nothing with log but the files.
+	snapshots *Snapshots
+	err       error // once an identity could not be written
 }
 
 // Open opens a data directory, makes it if it is missing, and recovers its log.
@@ -70,7 +72,7 @@ func classify(dir string, err error) error {
 	if locked, ok := errors.AsType[*LockedError](err); ok {
 		return &LockedError{Path: dir, PID: locked.PID}
 	}
-	for _, cause := range []error{fs.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.EROFS, syscall.ESTALE} {
+	for _, cause := range []error{fs.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY, syscall.EROFS, syscall.ESTALE, errNotAFile} {
 		if errors.Is(err, cause) {
 			return &AccessError{dir, err}
 		}
@@ -100,7 +102,9 @@ func (d *Dir) open(opt Options) (err error) {
 	if err := d.fsys.SyncDir(d.path); err != nil {
 		return err
 	}
-	d.log, err = recoverLog(d.fsys, path.Join(d.path, walDir), d.identity.Instance, opt)
+	files := snapshotFiles{d.fsys, path.Join(d.path, snapshotDir)}
+	d.log, err = recoverLog(d.fsys, path.Join(d.path, walDir), d.identity.Instance, files, opt)
+	d.snapshots = &Snapshots{files: files}
 	return err
 }
 
@@ -118,7 +122,7 @@ func (d *Dir) create(opt Options) error {
 	if err := d.fsys.MkdirAll(dir); err != nil {
 		return err
 	}
-	if err := d.fsys.Remove(path.Join(dir, tmpName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(d.fsys, path.Join(dir, tmpName)); err != nil {
 		return err
 	}
 	size := max(opt.SegmentBytes, headerBytes+markBytes)
@@ -137,6 +141,18 @@ func (d *Dir) create(opt Options) error {
 // during create leaves: at most a first segment without frames, which create then
 // replaces. Anything more had an identity and lost it.
 func (d *Dir) checkUnused() error {
+	lost := func(what string) error {
+		return &CorruptError{path.Join(d.path, identityName), 0, "the file is missing, but there is a " + what}
+	}
+	snapshots, err := snapshotFiles{d.fsys, path.Join(d.path, snapshotDir)}.list()
+	if err != nil {
+		return err
+	}
+	for _, name := range snapshots {
+		if _, ok := snapshotPosition(name, snapshotSuffix); ok {
+			return lost("snapshot: " + name)
+		}
+	}
 	dir := path.Join(d.path, walDir)
 	names, err := d.fsys.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -155,7 +171,7 @@ func (d *Dir) checkUnused() error {
 			return err
 		}
 		if used || sequence != 1 {
-			return &CorruptError{path.Join(d.path, identityName), 0, "the file is missing, but there is a log: " + name}
+			return lost("log: " + name)
 		}
 	}
 	return nil
@@ -207,12 +223,18 @@ func (d *Dir) SetCluster(cluster string, founding bool) error {
 // Log is the write-ahead log.
 func (d *Dir) Log() *Log { return d.log }
 
+// Snapshots gives access to the snapshot files.
+func (d *Dir) Snapshots() *Snapshots { return d.snapshots }
+
 // Repaired tells of a torn write that Open took out of the log, nil if none.
 func (d *Dir) Repaired() *Repair { return d.log.repair }
 
 // Close closes the log, see Log.Close, and gives the lock back.
 func (d *Dir) Close() error {
 	var errs []error
+	if d.snapshots != nil {
+		errs = append(errs, d.snapshots.close())
+	}
 	if d.log != nil {
 		errs = append(errs, d.log.Close())
 	}

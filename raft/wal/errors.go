@@ -1,6 +1,9 @@
 package wal
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // LockedError says that another process uses the data directory.
 type LockedError struct {
@@ -62,3 +65,6 @@ type CorruptError struct {
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("%s is damaged at offset %d: %s", e.File, e.Offset, e.What)
 }
+
+// errNotAFile says that something else has the name of one of our files.
+var errNotAFile = errors.New("not a regular file")

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"encoding/binary"
 	"path"
 
 	"dbdb/raft"
@@ -47,16 +48,20 @@ func SegmentOfFormat(version byte, instance string, size int) []byte {
 // SegmentAfter returns an empty first segment that says that an index and a frame
 // were before it.
 func SegmentAfter(index raft.Index, frame uint64, instance string, size int) []byte {
-	h := header{sequence: 1, size: int64(size), instance: instance, lastIndex: index, last: link{seq: frame}}
+	h := header{sequence: 1, size: int64(size), instance: instance, last: link{seq: frame}}
+	if index > 0 {
+		h.before = summary{term: 1, last: position{index, 1}}
+	}
 	return append(h.encode(), make([]byte, size-headerBytes)...)
 }
 
-// PayloadOf encodes Saves as the payload of a frame.
+// PayloadOf encodes Saves as the payload of a frame. Their snapshots do not empty the log.
 func PayloadOf(saves ...raft.Save) []byte {
-	for k := range saves {
-		saves[k].Seq = 1
+	b := []byte{kindSaves, byte(len(saves))}
+	for _, s := range saves {
+		b = appendSave(b, s, false)
 	}
-	return appendSaves(nil, len(saves), saves)
+	return b
 }
 
 // NoSync returns a Write that pretends that its frame was synced, for making
@@ -67,4 +72,36 @@ func NoSync(l *Log) func(...raft.Save) error {
 		l.dirty = false
 		return err
 	}
+}
+
+// Runs counts the stretches of entries whose terms a log remembers.
+func Runs(l *Log) int { return len(l.state.runs) }
+
+// SnapshotOfFormat returns the header of a snapshot with another format version.
+func SnapshotOfFormat(version byte) []byte {
+	b := encodeSnapshotHeader(raft.Snapshot{Index: 7, Term: 3})
+	b[atFormat] = version
+	sealHeader(b)
+	return b
+}
+
+// SnapshotOf returns a correctly sealed snapshot file of any meta and blocks; the first
+// block should be a configuration.
+func SnapshotOf(m raft.Snapshot, blocks ...[]byte) []byte {
+	b := encodeSnapshotHeader(m)
+	crc, total := binary.LittleEndian.Uint32(b[atHeaderCRC:]), 0
+	for k, block := range blocks {
+		if len(block) == 0 {
+			continue
+		}
+		block = append(make([]byte, blockHeaderBytes), block...)
+		crc = sealBlock(block, uint32(len(block)-blockHeaderBytes), crc)
+		b = append(b, block...)
+		if k > 0 {
+			total += len(block) - blockHeaderBytes
+		}
+	}
+	end := binary.LittleEndian.AppendUint64(make([]byte, blockHeaderBytes), uint64(total))
+	sealBlock(end, 0, crc)
+	return append(b, end...)
 }

@@ -31,9 +31,6 @@ const (
 	kindContinued = 3 // nothing; the last frame of a segment once the next one exists
 )
 
-// maxTerm bounds the terms that are read; the same as in the core.
-const maxTerm raft.Term = 1 << 62
-
 type frameHeader struct {
 	length     uint32
 	payloadCRC uint32
@@ -69,23 +66,25 @@ func openFrameHeader(b []byte, seed uint32) (frameHeader, bool) {
 	return h, h.length != 0 && crc32.Update(seed, castagnoli, b[:20]) == h.crc
 }
 
-// appendSaves writes the payload of a frame of the n Saves that save something.
-// In each, term and vote come first, then the truncation, then the entries.
-func appendSaves(b []byte, n int, saves []raft.Save) []byte {
-	b = append(b, kindSaves)
-	b = binary.AppendUvarint(b, uint64(n))
-	for _, s := range saves {
-		if s.Seq == 0 {
-			continue
+// appendSave writes one Save of a frame: term and vote first, then the truncation, then
+// the snapshot and whether it empties the log, then the entries.
+func appendSave(b []byte, s raft.Save, empties bool) []byte {
+	b = binary.AppendUvarint(b, uint64(s.Term))
+	b = binary.AppendUvarint(b, uint64(len(s.VotedFor)))
+	b = append(b, s.VotedFor...)
+	b = binary.AppendUvarint(b, uint64(s.TruncateFrom))
+	b = binary.AppendUvarint(b, uint64(s.Snapshot.Index))
+	if s.Snapshot.Index != 0 {
+		b = binary.AppendUvarint(b, uint64(s.Snapshot.Term))
+		flag := byte(0)
+		if empties {
+			flag = 1
 		}
-		b = binary.AppendUvarint(b, uint64(s.Term))
-		b = binary.AppendUvarint(b, uint64(len(s.VotedFor)))
-		b = append(b, s.VotedFor...)
-		b = binary.AppendUvarint(b, uint64(s.TruncateFrom))
-		b = binary.AppendUvarint(b, uint64(len(s.Entries)))
-		for _, e := range s.Entries {
-			b = raft.AppendEntry(b, e)
-		}
+		b = append(b, flag)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Entries)))
+	for _, e := range s.Entries {
+		b = raft.AppendEntry(b, e)
 	}
 	return b
 }
@@ -136,32 +135,64 @@ func (r *savesReader) fail(err error) {
 	r.data = nil
 }
 
-// eachSave reads Saves and hands their parts to advance and add, in order.
-func eachSave(payload []byte, advance func(term raft.Term, vote []byte, truncateFrom raft.Index) error, add func(raft.Entry) error) error {
+// saveVisitor is given the parts of Saves, in order.
+type saveVisitor interface {
+	advance(term raft.Term, vote []byte, truncateFrom raft.Index) error
+	install(p position, empties bool) error
+	add(e raft.Entry) error
+}
+
+// eachSave reads the Saves of a frame.
+func eachSave(payload []byte, v saveVisitor) error {
 	r := &savesReader{data: payload}
 	for saves := r.number(); saves > 0 && r.err == nil; saves-- {
-		term := raft.Term(r.number())
-		vote := r.bytes(r.number())
-		truncate := raft.Index(r.number())
-		entries := r.number()
-		if r.err != nil {
-			return r.err
-		}
-		if err := advance(term, vote, truncate); err != nil {
+		if err := r.save(v); err != nil {
 			return err
-		}
-		for ; entries > 0 && r.err == nil; entries-- {
-			e := r.entry()
-			if r.err != nil {
-				return r.err
-			}
-			if err := add(e); err != nil {
-				return err
-			}
 		}
 	}
 	if r.err == nil && len(r.data) > 0 {
 		return fmt.Errorf("%d bytes follow the last Save of the frame", len(r.data))
 	}
 	return r.err
+}
+
+func (r *savesReader) save(v saveVisitor) error {
+	term := raft.Term(r.number())
+	vote := r.bytes(r.number())
+	truncate := raft.Index(r.number())
+	snapshot, empties := r.snapshot()
+	entries := r.number()
+	if r.err != nil {
+		return r.err
+	}
+	if err := v.advance(term, vote, truncate); err != nil {
+		return err
+	}
+	if snapshot.index != 0 {
+		if err := v.install(snapshot, empties); err != nil {
+			return err
+		}
+	}
+	for ; entries > 0; entries-- {
+		e := r.entry()
+		if r.err != nil {
+			return r.err
+		}
+		if err := v.add(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *savesReader) snapshot() (p position, empties bool) {
+	if p.index = raft.Index(r.number()); p.index == 0 {
+		return position{}, false
+	}
+	p.term = raft.Term(r.number())
+	flag := r.bytes(1)
+	if r.err == nil && flag[0] > 1 {
+		r.fail(fmt.Errorf("snapshot %v with flag %d", p, flag[0]))
+	}
+	return p, r.err == nil && flag[0] == 1
 }

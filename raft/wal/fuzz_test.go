@@ -11,8 +11,8 @@ import (
 )
 
 // FuzzOpen opens a segment made of a frame with any payload, correctly sealed, and
-// any bytes after it, with a whole segment of any bytes as the other way. Whatever
-// they are, Open either refuses and touches nothing, or gives a log that is the
+// any bytes after it, with a whole segment of any bytes as the other way, beside a
+// snapshot of the first entry. Whatever they are, Open either refuses and touches nothing, or gives a log that is the
 // same when it is opened again and that can be written on.
 func FuzzOpen(f *testing.F) {
 	h := several(4)
@@ -20,6 +20,9 @@ func FuzzOpen(f *testing.F) {
 		f.Add(wal.PayloadOf(s), []byte{}, false)
 	}
 	f.Add(wal.PayloadOf(h.saves...), []byte{1, 2, 3}, false)
+	held := wal.PayloadOf(raft.Save{Term: 1, Entries: []raft.Entry{entry(1, 1, 5)}}, raft.Save{Term: 1, Snapshot: snapshotOf(1, 1)})
+	f.Add(held, []byte{}, false)
+	f.Add(wal.PayloadOf(raft.Save{Term: 1, Snapshot: snapshotOf(9, 1)}), []byte{}, false)
 	f.Add([]byte{2}, make([]byte, 30), false)
 	f.Add([]byte{3}, []byte{}, false)
 	f.Add([]byte{wal.KindSaves, 0xff, 0xff, 0xff, 0xff, 0x0f}, []byte{0xff, 0xff, 0xff, 0xff}, false)
@@ -29,9 +32,12 @@ func FuzzOpen(f *testing.F) {
 	instance := d.Identity().Instance
 	require.NoError(f, d.Close())
 	name := wal.SegmentName(dataDir, 1)
+	m := snapshotOf(1, 1)
+	file := fileOf(f, m, stateOf(m))
 
 	f.Fuzz(func(t *testing.T, payload, tail []byte, raw bool) {
 		disk := empty.Clone(scripted())
+		disk.WriteFile(snapshotPath(m), file)
 		segment := append([]byte{}, payload...)
 		if !raw {
 			segment = wal.SegmentWith(instance, 4096, tail, payload)
@@ -43,6 +49,9 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		restored := d.Log().Restored()
+		if restored.Snapshot.Index != 0 {
+			requireLoads(t, d, m)
+		}
 		disk.Crash(sim.LoseUnsynced)
 		d = mustOpen(t, disk, 4096)
 		require.Nil(t, d.Repaired())

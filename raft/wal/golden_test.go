@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,8 +45,19 @@ func golden() *sim.Disk {
 		}},
 	))
 	must(d.Log().MarkIdle())
+	must(d.Snapshots().Write(goldenSnapshot, contents("x is 23, y is 42")))
+	must(d.Log().Save(raft.Save{Seq: 4, Term: 301, VotedFor: "node2.0a0b0c0d", Snapshot: goldenSnapshot, KeepFrom: 1}))
+	// The next frame begins a segment, whose header says what was before it.
+	must(d.Log().Save(raft.Save{Seq: 5, Term: 301, VotedFor: "node2.0a0b0c0d", Entries: []raft.Entry{
+		{Index: 3, Term: 301, Kind: raft.EntryCommand, Data: []byte(strings.Repeat("z", 400))},
+	}}))
 	return disk
 }
+
+var goldenSnapshot = raft.Snapshot{Index: 2, Term: 300, ConfigurationIndex: 1, Configuration: raft.Configuration{Members: []raft.Member{
+	{ID: "node1.01020304", Role: raft.Voter, RaftAddr: "localhost:2221", HTTPAddr: "localhost:8221"},
+	{ID: "node2.0a0b0c0d", Role: raft.Learner, RaftAddr: "localhost:2222", HTTPAddr: "localhost:8222"},
+}}}
 
 func must(err error) {
 	if err != nil {
@@ -54,8 +66,10 @@ func must(err error) {
 }
 
 var goldenFiles = map[string]string{
-	"testdata/segment-1.hex":   "wal/0000000000000001.wal",
-	"testdata/identity-1.json": "identity.json",
+	"testdata/segment-2.hex":      "wal/0000000000000001.wal",
+	"testdata/segment-2-next.hex": "wal/0000000000000002.wal",
+	"testdata/snapshot-1.hex":     "snapshots/0000000000000002-000000000000012c.snapshot",
+	"testdata/identity-1.json":    "identity.json",
 }
 
 func render(file string, b []byte) []byte {
@@ -85,8 +99,12 @@ func TestTheGoldenDirectoryOpens(t *testing.T) {
 	disk.Crash(sim.LoseUnsynced)
 	d := mustOpen(t, disk, 1024)
 	require.Equal(t, wal.Identity{Node: "node1", Instance: "01020304", Cluster: "3f2a91bc", Founding: true}, d.Identity())
-	require.Equal(t, raft.Restored{Term: 300, Entries: []raft.Entry{
+	require.Equal(t, raft.Restored{Term: 301, VotedFor: "node2.0a0b0c0d", Snapshot: goldenSnapshot, Entries: []raft.Entry{
 		{Index: 1, Term: 1, Kind: raft.EntryNoop},
 		{Index: 2, Term: 300, Kind: raft.EntryCommand, Data: []byte("set y 42")},
+		{Index: 3, Term: 301, Kind: raft.EntryCommand, Data: []byte(strings.Repeat("z", 400))},
 	}}, d.Log().Restored())
+	var state []byte
+	require.NoError(t, d.Snapshots().Load(goldenSnapshot, into(&state)))
+	require.Equal(t, "x is 23, y is 42", string(state))
 }

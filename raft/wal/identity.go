@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"path"
 
 	"dbdb/raft"
@@ -106,7 +105,7 @@ func writeIdentity(fsys FS, dir string, i Identity) error {
 		return err
 	}
 	tmp := path.Join(dir, identityTmpName)
-	if err := fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(fsys, tmp); err != nil {
 		return err
 	}
 	f, err := fsys.Create(tmp)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,22 +73,60 @@ func (h *history) now() raft.Restored { return h.states[len(h.states)-1] }
 
 // next appends a Save of the given number of entries of size bytes, in a term.
 func (h *history) next(term raft.Term, truncateFrom raft.Index, entries, size int) raft.Save {
+	return h.then(raft.Save{Term: term, TruncateFrom: truncateFrom}, entries, size)
+}
+
+// snapshot appends a Save with a snapshot, then the given number of entries.
+func (h *history) snapshot(term raft.Term, m raft.Snapshot, keepFrom raft.Index, entries, size int) raft.Save {
+	return h.then(raft.Save{Term: term, Snapshot: m, KeepFrom: keepFrom}, entries, size)
+}
+
+func (h *history) then(s raft.Save, entries, size int) raft.Save {
 	before := h.now()
-	s := raft.Save{Seq: uint64(len(h.saves)) + 1, Term: term, VotedFor: before.VotedFor, TruncateFrom: truncateFrom}
-	if term != before.Term {
-		s.VotedFor = raft.NodeID(fmt.Sprintf("node%d.0123", term%3))
+	s.Seq, s.VotedFor = uint64(len(h.saves))+1, before.VotedFor
+	if s.Term != before.Term {
+		s.VotedFor = raft.NodeID(fmt.Sprintf("node%d.0123", s.Term%3))
 	}
-	after := raft.Restored{Term: s.Term, VotedFor: s.VotedFor, Entries: before.Entries}
-	if truncateFrom != 0 {
-		after.Entries = after.Entries[:truncateFrom-1]
-	}
-	first := raft.Index(len(after.Entries)) + 1
+	first := lastIndex(after(before, s)) + 1
 	for k := range raft.Index(entries) {
-		s.Entries = append(s.Entries, entry(first+k, term, size))
+		s.Entries = append(s.Entries, entry(first+k, s.Term, size))
 	}
-	after.Entries = append(after.Entries[:len(after.Entries):len(after.Entries)], s.Entries...)
-	h.saves, h.states = append(h.saves, s), append(h.states, after)
+	h.saves, h.states = append(h.saves, s), append(h.states, after(before, s))
 	return s
+}
+
+// after is what a Save makes of a state. Entries that a snapshot covers may stay or go, so
+// here they stay.
+func after(r raft.Restored, s raft.Save) raft.Restored {
+	r.Term, r.VotedFor = s.Term, s.VotedFor
+	if s.TruncateFrom != 0 {
+		keep := len(r.Entries) - int(lastIndex(r)-s.TruncateFrom+1)
+		r.Entries = r.Entries[:max(0, keep)]
+	}
+	if s.Snapshot.Index != 0 {
+		if !holds(r, s.Snapshot) {
+			r.Entries = nil
+		}
+		r.Snapshot = s.Snapshot
+	}
+	r.Entries = append(r.Entries[:len(r.Entries):len(r.Entries)], s.Entries...)
+	return r
+}
+
+func holds(r raft.Restored, m raft.Snapshot) bool {
+	for _, e := range r.Entries {
+		if e.Index == m.Index {
+			return e.Term == m.Term
+		}
+	}
+	return false
+}
+
+func lastIndex(r raft.Restored) raft.Index {
+	if n := len(r.Entries); n > 0 {
+		return r.Entries[n-1].Index
+	}
+	return r.Snapshot.Index
 }
 
 // entry makes an entry whose data depends on all its numbers.
@@ -104,7 +145,7 @@ func several(n int) *history {
 	for k := 1; k < n; k++ {
 		term := raft.Term(1 + k/4)
 		truncateFrom := raft.Index(0)
-		if last := raft.Index(len(h.now().Entries)); k%5 == 4 && last > 1 {
+		if last := lastIndex(h.now()); k%5 == 4 && last > 1 {
 			truncateFrom = last
 		}
 		h.next(term, truncateFrom, k%3, 10+k)
@@ -117,23 +158,27 @@ func several(n int) *history {
 func filled(t testing.TB, h *history, segmentBytes int64) *sim.Disk {
 	t.Helper()
 	disk := sim.NewDisk(scripted())
-	log := mustOpen(t, disk, segmentBytes).Log()
+	d := mustOpen(t, disk, segmentBytes)
 	for _, s := range h.saves {
-		require.NoError(t, log.Save(s))
+		if s.Snapshot.Index != 0 {
+			require.NoError(t, makeOwn(d, s.Snapshot))
+		}
+		require.NoError(t, d.Log().Save(s))
 	}
 	disk.Crash(sim.LoseUnsynced)
 	return disk
 }
 
-func segments(disk *sim.Disk) []string {
+func segments(disk *sim.Disk) []string { return filesIn(disk, "wal", ".wal") }
+
+func filesIn(disk *sim.Disk, dir, suffix string) []string {
 	var names []string
-	for k := uint64(1); ; k++ {
-		name := wal.SegmentName(dataDir, k)
-		if _, err := disk.ReadFile(name); err != nil {
-			return names
+	for _, name := range disk.Files() {
+		if path.Dir(name) == path.Join(dataDir, dir) && strings.HasSuffix(name, suffix) {
+			names = append(names, name)
 		}
-		names = append(names, name)
 	}
+	return names
 }
 
 func read(t testing.TB, disk *sim.Disk, name string) []byte {
@@ -143,18 +188,28 @@ func read(t testing.TB, disk *sim.Disk, name string) []byte {
 	return b
 }
 
-// same compares without the cost of a diff, as it is called a million times.
+// same compares without the cost of a diff, as it is called a million times. Entries that
+// the snapshot covers may be missing from b, but only at its beginning.
 func same(a, b raft.Restored) bool {
-	if a.Term != b.Term || a.VotedFor != b.VotedFor || len(a.Entries) != len(b.Entries) {
+	if a.Term != b.Term || a.VotedFor != b.VotedFor || !sameSnapshot(a.Snapshot, b.Snapshot) || len(b.Entries) > len(a.Entries) {
 		return false
 	}
-	for k, e := range a.Entries {
+	gone := len(a.Entries) - len(b.Entries)
+	if gone > 0 && a.Entries[gone-1].Index > a.Snapshot.Index {
+		return false
+	}
+	for k, e := range a.Entries[gone:] {
 		o := b.Entries[k]
 		if e.Index != o.Index || e.Term != o.Term || e.Kind != o.Kind || !bytes.Equal(e.Data, o.Data) {
 			return false
 		}
 	}
 	return true
+}
+
+func sameSnapshot(a, b raft.Snapshot) bool {
+	return a.Index == b.Index && a.Term == b.Term && a.ConfigurationIndex == b.ConfigurationIndex &&
+		slices.Equal(a.Configuration.Members, b.Configuration.Members)
 }
 
 func requireSame(t require.TestingT, want, got raft.Restored) {

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,16 +17,19 @@ type Log struct {
 	random       io.Reader
 	segmentBytes int64
 
+	snapshots snapshotFiles
+
 	restored *raft.Restored // until Restored takes it
 	repair   *Repair
 
-	state   state      // after the Saves given to Write
-	written raft.Index // the log's last index according to the frames so far
+	state   state   // after the Saves given to Write
+	written summary // of the state, according to the frames so far
 	active  *segment
-	offset  int64 // in active, where the next frame goes
-	last    link  // the newest frame
-	dirty   bool  // it was written but not synced
-	bare    bool  // nothing after it proves yet that it was synced
+	remain  []beginning // of all segments that are there, oldest first; active is the last
+	offset  int64       // in active, where the next frame goes
+	last    link        // the newest frame
+	dirty   bool        // it was written but not synced
+	bare    bool        // nothing after it proves yet that it was synced
 	buf     []byte
 	err     error // once set, the answer to everything
 }
@@ -53,32 +57,72 @@ func (l *Log) Restored() raft.Restored {
 // as evidence that the first was damaged. Saves with nothing to save (Seq 0) are
 // left out.
 //
+// A Save with a snapshot is not that quick. All before it gets a frame of its own and is
+// synced, the snapshot's file comes into force, and the Save itself is synced too, as what
+// it makes superfluous is then removed: the snapshot before it, and segments below
+// KeepFrom.
+//
 // Any error ends the log, also that of a Save that contradicts the ones before
 // it: its caller has a bug, and what it has told others is in doubt.
 func (l *Log) Write(saves ...raft.Save) error {
-	if l.err != nil {
-		return l.err
+	for len(saves) > 0 && l.err == nil {
+		n := 1
+		for n < len(saves) && !installs(saves[n]) {
+			n++
+		}
+		if installs(saves[0]) {
+			_ = l.fail(l.install(saves[:n]))
+		} else {
+			_ = l.fail(l.append(saves[:n]))
+		}
+		saves = saves[n:]
 	}
+	return l.err
+}
+
+// append writes Saves as one frame.
+func (l *Log) append(saves []raft.Save) error {
+	b, err := l.encode(saves)
+	if err != nil || b == nil {
+		return err
+	}
+	return l.writeSaves(b)
+}
+
+// encode judges Saves and puts them into a frame, nil if none saves anything.
+func (l *Log) encode(saves []raft.Save) ([]byte, error) {
 	n := 0
+	for _, s := range saves {
+		if s.Seq != 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil, nil
+	}
+	b := append(l.buf[:0], make([]byte, frameHeaderBytes)...)
+	b = append(b, kindSaves)
+	b = binary.AppendUvarint(b, uint64(n))
 	for _, s := range saves {
 		if s.Seq == 0 {
 			continue
 		}
-		if err := l.state.save(s); err != nil {
-			return l.fail(fmt.Errorf("refusing to write a Save: %w", err))
+		empties, err := l.state.save(s)
+		if err != nil {
+			return nil, fmt.Errorf("refusing to write a Save: %w", err)
 		}
-		n++
+		b = appendSave(b, s, empties)
 	}
-	if n == 0 {
-		return nil
+	return b, nil
+}
+
+// writeSaves writes what encode made, and keeps its buffer for the next one.
+func (l *Log) writeSaves(b []byte) error {
+	if err := l.writeFrame(b, true); err != nil {
+		return err
 	}
-	l.buf = append(l.buf[:0], make([]byte, frameHeaderBytes)...)
-	l.buf = appendSaves(l.buf, n, saves)
-	if err := l.writeFrame(l.buf, true); err != nil {
-		return l.fail(err)
-	}
-	l.written = l.state.last
-	if cap(l.buf) > maxKeptBuffer {
+	l.written = l.state.summary
+	if l.buf = b; cap(b) > maxKeptBuffer {
 		l.buf = nil
 	}
 	return nil
@@ -194,11 +238,11 @@ func mark(kind byte) []byte { return append(make([]byte, frameHeaderBytes, markB
 // made: a crash in between leaves an unended segment before an empty one.
 func (l *Log) roll(frameBytes int) error {
 	next, err := createSegment(l.fsys, l.dir, l.random, header{
-		sequence:  l.active.sequence + 1,
-		size:      max(l.segmentBytes, headerBytes+int64(frameBytes)+markBytes),
-		last:      l.last,
-		lastIndex: l.written,
-		instance:  l.instance,
+		sequence: l.active.sequence + 1,
+		size:     max(l.segmentBytes, headerBytes+int64(frameBytes)+markBytes),
+		last:     l.last,
+		before:   l.written,
+		instance: l.instance,
 	})
 	if err != nil {
 		return err
@@ -208,6 +252,7 @@ func (l *Log) roll(frameBytes int) error {
 	}
 	done := l.active
 	l.active, l.offset = next, headerBytes
+	l.remain = append(l.remain, next.beginning())
 	return done.file.Close()
 }
 

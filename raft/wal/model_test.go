@@ -14,7 +14,7 @@ import (
 
 // machine holds a log on a simulated disk beside what must be in it: the state
 // that is durable and, oldest first, those after frames whose sync did not
-// return, any of which a crash may leave.
+// return, or those that a Save with a snapshot passes through, any of which a crash may leave.
 type machine struct {
 	disk    *sim.Disk
 	segment int64
@@ -41,20 +41,49 @@ func (m *machine) save(t *rapid.T, r raft.Restored) (raft.Save, raft.Restored) {
 		s.Term += raft.Term(grow)
 		s.VotedFor = rapid.SampledFrom([]raft.NodeID{"", "node1.a", "node2.b"}).Draw(t, "vote")
 	}
-	r.Term, r.VotedFor = s.Term, s.VotedFor
-	if last := len(r.Entries); last > 0 && rapid.IntRange(0, 3).Draw(t, "truncate?") == 0 {
-		s.TruncateFrom = raft.Index(rapid.IntRange(max(1, last-3), last).Draw(t, "truncate from"))
-		r.Entries = r.Entries[:s.TruncateFrom-1]
+	if last := lastIndex(r); last > r.Snapshot.Index && rapid.IntRange(0, 3).Draw(t, "truncate?") == 0 {
+		from := rapid.Uint64Range(uint64(max(r.Snapshot.Index+1, last-min(last, 3))), uint64(last))
+		s.TruncateFrom = raft.Index(from.Draw(t, "truncate from"))
 	}
-	r.Entries = r.Entries[:len(r.Entries):len(r.Entries)]
-	if s.Term > 0 {
-		for range rapid.IntRange(0, 3).Draw(t, "entries") {
-			size := rapid.SampledFrom([]int{0, 1, 30, 30, 30, 700, 3000}).Draw(t, "size")
-			e := entry(raft.Index(len(r.Entries))+1, s.Term, size)
-			s.Entries, r.Entries = append(s.Entries, e), append(r.Entries, e)
+	m.entries(t, r, &s)
+	return s, after(r, s)
+}
+
+func (m *machine) entries(t *rapid.T, r raft.Restored, s *raft.Save) {
+	if s.Term == 0 {
+		return
+	}
+	first := lastIndex(after(r, *s)) + 1
+	for k := range rapid.IntRange(0, 3).Draw(t, "entries") {
+		size := rapid.SampledFrom([]int{0, 1, 30, 30, 30, 700, 3000}).Draw(t, "size")
+		s.Entries = append(s.Entries, entry(first+raft.Index(k), s.Term, size))
+	}
+}
+
+// install draws a Save with a snapshot that may follow the state, one that the log
+// holds if it can, or a leader's.
+func (m *machine) install(t *rapid.T, r raft.Restored) raft.Save {
+	s, _ := m.save(t, r)
+	s.Entries = nil
+	s.Term = max(s.Term, 1)
+	left := after(r, s)
+	index := r.Snapshot.Index + raft.Index(rapid.IntRange(1, 12).Draw(t, "index +"))
+	term := raft.Term(rapid.Uint64Range(uint64(max(1, r.Snapshot.Term)), uint64(s.Term)).Draw(t, "term of the snapshot"))
+	for _, e := range left.Entries {
+		if e.Index == index && rapid.Bool().Draw(t, "own") {
+			term = e.Term
 		}
 	}
-	return s, r
+	s.Snapshot = snapshotOf(index, term)
+	s.KeepFrom = raft.Index(rapid.Uint64Range(0, uint64(index)+1).Draw(t, "keep from"))
+	m.entries(t, r, &s)
+	return s
+}
+
+// stagesOf are the states that a Save with a snapshot passes through.
+func stagesOf(r raft.Restored, s raft.Save) []raft.Restored {
+	term := after(r, raft.Save{Term: s.Term, VotedFor: s.VotedFor})
+	return []raft.Restored{term, after(term, raft.Save{Term: s.Term, VotedFor: s.VotedFor, Snapshot: s.Snapshot}), after(r, s)}
 }
 
 func (m *machine) open(t *rapid.T) {
@@ -69,6 +98,9 @@ func (m *machine) open(t *rapid.T) {
 	}
 	m.maybe = nil
 	requireSame(t, m.durable, got)
+	if got.Snapshot.Index != 0 {
+		requireLoads(t, m.dir, got.Snapshot)
+	}
 }
 
 func (m *machine) write(t *rapid.T) {
@@ -94,6 +126,35 @@ func (m *machine) saveAsPowerLasts(t *rapid.T) {
 		m.settled()
 	}
 	m.crash(t)
+}
+
+// snapshot makes a snapshot and brings it into force, as far as the power lasts if it goes.
+func (m *machine) snapshot(t *rapid.T, powerGoes bool) {
+	before := m.now()
+	s := m.install(t, before)
+	if powerGoes {
+		m.disk.CutPower(rapid.IntRange(1, 25).Draw(t, "operations"))
+	}
+	var err error
+	if holds(before, s.Snapshot) {
+		err = makeOwn(m.dir, s.Snapshot)
+	} else {
+		_, _, err = receive(m.dir, theirs(s.Snapshot), 300)
+	}
+	if err == nil {
+		err = m.dir.Log().Save(s)
+		m.maybe = append(m.maybe, stagesOf(before, s)...)
+	}
+	if powerGoes {
+		if err == nil {
+			m.settled()
+		}
+		m.crash(t)
+		return
+	}
+	require.NoError(t, err)
+	m.settled()
+	requireLoads(t, m.dir, s.Snapshot)
 }
 
 func (m *machine) crash(t *rapid.T) {
@@ -125,6 +186,8 @@ func TestALogHoldsWhatItsModelHolds(t *testing.T) {
 			},
 			"crash":               m.crash,
 			"crash in the middle": m.saveAsPowerLasts,
+			"snapshot":            func(t *rapid.T) { m.snapshot(t, false) },
+			"crash in a snapshot": func(t *rapid.T) { m.snapshot(t, true) },
 		})
 	})
 }

@@ -110,6 +110,12 @@ func (OS) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		if err == nil {
+			err = &fs.PathError{Op: "lock", Path: name, Err: errNotAFile}
+		}
+		return nil, errors.Join(err, f.Close())
+	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
 		if err = f.Truncate(0); err == nil {

@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"dbdb/raft"
 	"dbdb/raft/wal"
@@ -101,4 +103,56 @@ func TestARealFileGrowsAndNeverShrinks(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrExist)
 	_, err = wal.OS{}.Open(name + "x")
 	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// What has the name of one of our files and is none must be told from a failing disk.
+func TestSomethingElseUnderTheNameOfAFileIsRefused(t *testing.T) {
+	for name, put := range map[string]func(at string) error{
+		"LOCK as a FIFO":                 func(at string) error { return unix.Mkfifo(at, 0o600) },
+		"LOCK as a directory":            func(at string) error { return os.Mkdir(at, 0o700) },
+		"wal/next.tmp as a directory":    directoryWithAFile,
+		"snapshots/own.tmp as directory": directoryWithAFile,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			d, err := wal.Open(wal.OS{}, dir, options(tiny))
+			require.NoError(t, err)
+			require.NoError(t, d.Close())
+			file, _, _ := strings.Cut(name, " ")
+			at := filepath.Join(dir, file)
+			require.NoError(t, os.RemoveAll(at))
+			require.NoError(t, put(at))
+			_, err = wal.Open(wal.OS{}, dir, options(tiny))
+			var access *wal.AccessError
+			require.ErrorAs(t, err, &access)
+			require.ErrorContains(t, err, at)
+			require.NoError(t, os.RemoveAll(at))
+			d, err = wal.Open(wal.OS{}, dir, options(tiny))
+			require.NoError(t, err)
+			require.NoError(t, d.Close())
+		})
+	}
+}
+
+func directoryWithAFile(at string) error {
+	if err := os.Mkdir(at, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(at, "file"), nil, 0o600)
+}
+
+func TestSnapshotsOnTheRealFileSystem(t *testing.T) {
+	fsys := inTempDir(t)
+	d := mustOpen(t, fsys, tiny)
+	h := newHistory()
+	h.next(1, 0, 5, 100)
+	h.snapshot(2, snapshotOf(4, 1), 0, 2, 50)
+	require.NoError(t, d.Log().Save(h.saves[0]))
+	require.NoError(t, makeOwn(d, h.saves[1].Snapshot))
+	require.NoError(t, d.Log().Save(h.saves[1]))
+	require.NoError(t, d.Close())
+	d = mustOpen(t, fsys, tiny)
+	requireSame(t, h.now(), d.Log().Restored())
+	requireLoads(t, d, h.saves[1].Snapshot)
+	require.NoError(t, d.Close())
 }

@@ -14,23 +14,30 @@ type recovery struct {
 	fsys     FS
 	dir      string
 	instance string
-	names    []string // of all files in dir
 
 	state   state
-	entries []raft.Entry
+	entries []raft.Entry // without a hole, to the end of the log
+	remain  []beginning  // of the segments
 	arena   arena
 	buf     []byte // the segment being read
 
-	last   link  // the newest frame
-	proved link  // the newest frame that the next segment's header must name
-	kind   byte  // of the newest frame
-	start  int64 // in active, where the newest frame begins
-	offset int64 // in active, where it ends
+	last link // the newest frame
+	// unlinked says that last's checksum is not known: its segment is gone.
+	unlinked bool
+	proved   link  // the newest frame that the next segment's header must name
+	kind     byte  // of the newest frame
+	start    int64 // in active, where the newest frame begins
+	offset   int64 // in active, where it ends
 	// tornTo is where the bytes of a torn frame at offset end, 0 if none is torn.
 	tornTo int64
 
 	previous, active *segment
 	end              ending // of previous
+
+	snapshots snapshotFiles
+	first     header        // of the first segment
+	inForce   raft.Snapshot // Index 0 if there is none
+	lost      lostRecord
 }
 
 // ending is where a segment's last frame is or, if a crash interrupted the roll to the
@@ -42,9 +49,9 @@ type ending struct {
 	tornTo  int64 // where the bytes of a torn one end
 }
 
-// recoverLog opens the log in dir.
-func recoverLog(fsys FS, dir, instance string, opt Options) (_ *Log, err error) {
-	r := &recovery{fsys: fsys, dir: dir, instance: instance}
+// recoverLog opens the log in dir, and finds the snapshot in force.
+func recoverLog(fsys FS, dir, instance string, snapshots snapshotFiles, opt Options) (_ *Log, err error) {
+	r := &recovery{fsys: fsys, dir: dir, instance: instance, snapshots: snapshots}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -62,10 +69,14 @@ func recoverLog(fsys FS, dir, instance string, opt Options) (_ *Log, err error) 
 			return nil, err
 		}
 	}
+	written := r.state.summary
+	if err := r.findSnapshot(); err != nil {
+		return nil, err
+	}
 	l := &Log{
-		fsys: fsys, dir: dir, instance: instance, random: opt.Random, segmentBytes: opt.SegmentBytes,
-		state: r.state, written: r.state.last, active: r.active, offset: r.offset, last: r.last, bare: r.kind == kindSaves,
-		restored: &raft.Restored{Term: r.state.term, VotedFor: r.state.vote, Entries: r.entries},
+		fsys: fsys, dir: dir, instance: instance, random: opt.Random, segmentBytes: opt.SegmentBytes, snapshots: snapshots,
+		state: r.state, written: written, active: r.active, remain: r.remain, offset: r.offset, last: r.last, bare: r.kind == kindSaves,
+		restored: &raft.Restored{Term: r.state.term, VotedFor: r.state.vote, Snapshot: r.inForce, Entries: r.entries},
 	}
 	if r.tornTo > 0 {
 		l.repair = &Repair{File: r.active.name, Offset: r.offset, Bytes: r.tornTo - r.offset}
@@ -86,25 +97,26 @@ func (r *recovery) close() error {
 	return errors.Join(errs...)
 }
 
-// list finds the segments. Their numbers leave no hole, and the first is 1.
+// list finds the segments. Their numbers leave no hole. Whether those before the first may
+// be gone is judged when it is known what the snapshot covers.
 func (r *recovery) list() ([]uint64, error) {
-	var err error
-	if r.names, err = r.fsys.ReadDir(r.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	names, err := r.fsys.ReadDir(r.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var sequences []uint64
-	for _, name := range r.names {
+	for _, name := range names {
 		if sequence, ok := segmentSequence(name); ok {
 			sequences = append(sequences, sequence)
 		}
 	}
-	for k, sequence := range sequences {
-		if sequence != uint64(k)+1 {
-			return nil, r.missing(uint64(k) + 1)
-		}
-	}
 	if len(sequences) == 0 {
 		return nil, r.missing(1)
+	}
+	for k, sequence := range sequences {
+		if want := sequences[0] + uint64(k); sequence != want {
+			return nil, r.missing(want)
+		}
 	}
 	return sequences, nil
 }
@@ -124,32 +136,57 @@ func (r *recovery) read(sequence uint64, newest bool) error {
 	if err := r.load(sequence); err != nil {
 		return err
 	}
+	if r.previous == nil {
+		r.begin()
+	}
 	if err := r.follows(newest); err != nil {
 		return err
 	}
+	r.remain = append(r.remain, r.active.beginning())
 	r.proved, r.kind, r.start, r.offset = r.last, 0, headerBytes, headerBytes
 	return r.frames(newest)
+}
+
+// begin takes the word of the first segment's header for what was before it. Nothing was
+// before segment 1, which is left to follows.
+func (r *recovery) begin() {
+	r.first = r.active.header
+	if r.first.sequence == 1 {
+		return
+	}
+	r.state = beginAt(r.first.before)
+	r.proved = r.first.last
+	r.last, r.unlinked = link{seq: r.first.last.seq + 1}, true
 }
 
 // mostReserved bounds what is reserved on the word of one header.
 const mostReserved = 4 << 20
 
-// reserve makes room for as many entries as there will be, by what the newest
-// segment's header says of the segments before it. Growing step by step would take
-// twice the memory. It is a guess: a header that is wrong is refused when its turn
+// reserve makes room for as many entries as there will be, by what the headers of the
+// first and the newest segment say of the segments before them. Growing step by step would
+// take twice the memory. It is a guess: a header that is wrong is refused when its turn
 // comes to be read.
 func (r *recovery) reserve(sequences []uint64) error {
 	n := uint64(len(sequences))
 	if n == 1 {
 		return nil
 	}
-	f, name, _, b, err := r.openSegment(n)
-	if err != nil {
-		return err
+	var last [2]uint64 // before the first and before the newest segment
+	for k, sequence := range []uint64{sequences[0], sequences[n-1]} {
+		f, name, _, b, err := r.openSegment(sequence)
+		if err != nil {
+			return err
+		}
+		if h, err := decodeHeader(name, b); err == nil {
+			last[k] = uint64(h.before.last.index)
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
 	}
-	if h, err := decodeHeader(name, b); err == nil {
-		perSegment := uint64(h.lastIndex)/(n-1) + 1
-		r.entries = make([]raft.Entry, 0, min(perSegment*n, mostReserved))
+	if last[0] < last[1] {
+		perSegment := (last[1]-last[0])/(n-1) + 1
+		r.entries = make([]raft.Entry, 0, min(perSegment, mostReserved/n)*n)
 	}
-	return f.Close()
+	return nil
 }

@@ -20,14 +20,16 @@ type Repair struct {
 // case the kernel takes the bytes that it still shows for written, and another sync
 // would write nothing; so the newest frame is written again.
 func (r *recovery) finish(l *Log) error {
-	for _, name := range r.names {
-		if name == tmpName {
-			if err := r.fsys.Remove(path.Join(r.dir, name)); err != nil {
-				return err
-			}
-		}
+	if err := removeIfThere(r.fsys, path.Join(r.dir, tmpName)); err != nil {
+		return err
 	}
 	if err := r.fsys.SyncDir(r.dir); err != nil {
+		return err
+	}
+	if err := r.fsys.MkdirAll(r.snapshots.dir); err != nil {
+		return err
+	}
+	if err := r.fsys.SyncDir(r.snapshots.dir); err != nil {
 		return err
 	}
 	if r.previous != nil {
@@ -38,7 +40,13 @@ func (r *recovery) finish(l *Log) error {
 	if err := rewrite(r.active.file, r.buf[r.start:r.offset], r.start, r.tornTo); err != nil {
 		return err
 	}
-	return r.active.file.Sync()
+	if err := r.active.file.Sync(); err != nil {
+		return err
+	}
+	if err := r.writeLostRecord(l); err != nil {
+		return err
+	}
+	return r.snapshots.removeAllBut(positionOf(r.inForce))
 }
 
 // finishPrevious writes the last frame of the previous segment, if the active one

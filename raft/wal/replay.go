@@ -9,7 +9,7 @@ import (
 func (r *recovery) replay(payload []byte) error {
 	switch kind := payload[0]; kind {
 	case kindSaves:
-		return eachSave(payload[1:], r.advance, r.add)
+		return eachSave(payload[1:], r)
 	case kindIdle, kindContinued:
 		if len(payload) > 1 {
 			return fmt.Errorf("a mark of %d bytes", len(payload))
@@ -28,7 +28,31 @@ func (r *recovery) advance(term raft.Term, vote []byte, truncateFrom raft.Index)
 	if err := r.state.advance(term, id, truncateFrom); err != nil {
 		return err
 	}
-	r.entries = r.entries[:r.state.last]
+	r.cut()
+	return nil
+}
+
+// cut drops the entries after the end of the log. It may lie before the first of them.
+func (r *recovery) cut() {
+	if len(r.entries) == 0 {
+		return
+	}
+	keep := 0
+	if first := r.entries[0].Index; first <= r.state.last.index {
+		keep = int(min(r.state.last.index-first+1, raft.Index(len(r.entries))))
+	}
+	clear(r.entries[keep:])
+	r.entries = r.entries[:keep]
+}
+
+func (r *recovery) install(p position, empties bool) error {
+	if err := r.state.install(p, empties); err != nil {
+		return err
+	}
+	if empties {
+		clear(r.entries)
+		r.entries = r.entries[:0]
+	}
 	return nil
 }
 

@@ -69,14 +69,18 @@ func readAt(f File, b []byte, off int64) error {
 // it was lost.
 func (r *recovery) follows(newest bool) error {
 	h := r.active.header
+	if r.state.last.term == 0 {
+		r.state.learnLastTerm(h.before.last)
+	}
 	switch {
 	case h.last != r.proved:
 		if r.previous == nil {
 			return &CorruptError{r.active.name, atLastSeq, fmt.Sprintf("the first segment says that frame %d was before it", h.last.seq)}
 		}
 		return &CorruptError{r.previous.name, r.offset, fmt.Sprintf("the log ends after frame %d, but the next segment was made after frame %d", r.proved.seq, h.last.seq)}
-	case h.lastIndex != r.state.last:
-		return &CorruptError{r.active.name, atLastIndex, fmt.Sprintf("the segment begins after index %d, but the log before it ends at %d", h.lastIndex, r.state.last)}
+	case h.before != r.state.summary:
+		return &CorruptError{r.active.name, atLastIndex, fmt.Sprintf("the segment begins after index %d, but the log before it ends at %d, or they differ in term, vote or snapshot",
+			h.before.last.index, r.state.last.index)}
 	case r.end.missing && (!newest || lastNonZero(r.buf) > headerBytes):
 		return &CorruptError{r.previous.name, r.end.at, "the last frame of the segment is damaged: the next segment has frames"}
 	}
@@ -90,6 +94,10 @@ func (r *recovery) frames(newest bool) error {
 		h, ok := openFrameHeader(b, r.active.seed)
 		if !ok {
 			return r.stop(newest)
+		}
+		if r.unlinked {
+			r.last.crc, r.unlinked = h.prev, false
+			r.proved = r.last
 		}
 		switch {
 		case h.seq != r.last.seq+1 || h.prev != r.last.crc:

@@ -18,7 +18,7 @@ import (
 const (
 	headerBytes  = 512
 	headerMagic  = "dbdb.wal"
-	walFormat    = 1
+	walFormat    = 2
 	instanceSize = 32
 	// tmpName is the name of a segment that is being made.
 	tmpName = "next.tmp"
@@ -29,15 +29,21 @@ const (
 // Offsets in the header. Magic, format and checksum stay where they are in every
 // later format, so that a newer header can be told from a damaged one.
 const (
-	atFormat    = 8
-	atSequence  = 16
-	atSize      = 24
-	atSalt      = 32
-	atLastSeq   = 40
-	atLastCRC   = 48
-	atLastIndex = 56
-	atInstance  = 64
-	atHeaderCRC = headerBytes - 4
+	atFormat        = 8
+	atSequence      = 16
+	atSize          = 24
+	atSalt          = 32
+	atLastSeq       = 40
+	atLastCRC       = 48
+	atLastIndex     = 56
+	atInstance      = 64
+	atLastTerm      = 96
+	atTerm          = 104
+	atSnapshotIndex = 112
+	atSnapshotTerm  = 120
+	atVoteBytes     = 128
+	atVote          = 132
+	atHeaderCRC     = headerBytes - 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -53,8 +59,9 @@ type header struct {
 	// segment exists. It was synced before the segment was made, so a segment before
 	// that ends earlier has lost its tail.
 	last link
-	// lastIndex is the index of the last log entry before this segment.
-	lastIndex raft.Index
+	// before is all that the segments before this one say, but for the entries: they can go
+	// when a snapshot covers those.
+	before summary
 	// instance is the owner of the data directory: a segment that was copied from
 	// another one is not ours.
 	instance string
@@ -75,8 +82,14 @@ func (h header) encode() []byte {
 	copy(b[atSalt:], h.salt[:])
 	binary.LittleEndian.PutUint64(b[atLastSeq:], h.last.seq)
 	binary.LittleEndian.PutUint32(b[atLastCRC:], h.last.crc)
-	binary.LittleEndian.PutUint64(b[atLastIndex:], uint64(h.lastIndex))
+	binary.LittleEndian.PutUint64(b[atLastIndex:], uint64(h.before.last.index))
 	copy(b[atInstance:atInstance+instanceSize], h.instance)
+	binary.LittleEndian.PutUint64(b[atLastTerm:], uint64(h.before.last.term))
+	binary.LittleEndian.PutUint64(b[atTerm:], uint64(h.before.term))
+	binary.LittleEndian.PutUint64(b[atSnapshotIndex:], uint64(h.before.snapshot.index))
+	binary.LittleEndian.PutUint64(b[atSnapshotTerm:], uint64(h.before.snapshot.term))
+	binary.LittleEndian.PutUint32(b[atVoteBytes:], uint32(len(h.before.vote)))
+	copy(b[atVote:atVote+raft.MaxNodeIDBytes], h.before.vote)
 	sealHeader(b)
 	return b
 }
@@ -98,14 +111,35 @@ func decodeHeader(name string, b []byte) (header, error) {
 	if v := binary.LittleEndian.Uint32(b[atFormat:]); v != walFormat {
 		return header{}, &FormatError{name, uint64(v)}
 	}
+	before, err := decodeSummary(b)
+	if err != nil {
+		return header{}, &CorruptError{name, atLastIndex, "what the header says of the segments before this one is impossible: " + err.Error()}
+	}
 	return header{
-		sequence:  binary.LittleEndian.Uint64(b[atSequence:]),
-		size:      int64(binary.LittleEndian.Uint64(b[atSize:])),
-		salt:      [8]byte(b[atSalt:]),
-		last:      link{binary.LittleEndian.Uint64(b[atLastSeq:]), binary.LittleEndian.Uint32(b[atLastCRC:])},
-		lastIndex: raft.Index(binary.LittleEndian.Uint64(b[atLastIndex:])),
-		instance:  strings.TrimRight(string(b[atInstance:atInstance+instanceSize]), "\x00"),
+		sequence: binary.LittleEndian.Uint64(b[atSequence:]),
+		size:     int64(binary.LittleEndian.Uint64(b[atSize:])),
+		salt:     [8]byte(b[atSalt:]),
+		last:     link{binary.LittleEndian.Uint64(b[atLastSeq:]), binary.LittleEndian.Uint32(b[atLastCRC:])},
+		before:   before,
+		instance: strings.TrimRight(string(b[atInstance:atInstance+instanceSize]), "\x00"),
 	}, nil
+}
+
+func decodeSummary(b []byte) (summary, error) {
+	pair := func(atIndex, atTerm int) position {
+		return position{raft.Index(binary.LittleEndian.Uint64(b[atIndex:])), raft.Term(binary.LittleEndian.Uint64(b[atTerm:]))}
+	}
+	voteBytes := binary.LittleEndian.Uint32(b[atVoteBytes:])
+	if voteBytes > raft.MaxNodeIDBytes {
+		return summary{}, fmt.Errorf("votedFor has %d bytes", voteBytes)
+	}
+	s := summary{
+		term:     raft.Term(binary.LittleEndian.Uint64(b[atTerm:])),
+		vote:     raft.NodeID(b[atVote:][:voteBytes]),
+		last:     pair(atLastIndex, atLastTerm),
+		snapshot: pair(atSnapshotIndex, atSnapshotTerm),
+	}
+	return s, s.validate()
 }
 
 func segmentName(sequence uint64) string { return fmt.Sprintf("%016x%s", sequence, segmentSuffix) }
