@@ -106,7 +106,7 @@ func TestAChangeTellsNotDoneFromUnknown(t *testing.T) {
 		"a proxy's timeout": {answering(504, "<html>"), 4, "answered with status 504: " + unknown},
 		"another program":   {answering(200, "hello"), 1, "did not answer like a dbdb node"},
 		"no such page":      {answering(404, "hello"), 1, "answered with status 404, not like a dbdb node"},
-		"a redirect":        {http.RedirectHandler("/elsewhere", 307).ServeHTTP, 1, "answered with status 307, not like a dbdb node"},
+		"a redirect":        {http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect).ServeHTTP, 1, "answered with status 307, not like a dbdb node"},
 	} {
 		for _, args := range []string{"set x 1", "del x", "members remove node2", "transfer", "transfer node2"} {
 			t.Run(name+": "+args, func(t *testing.T) {

@@ -111,7 +111,7 @@ func (p *process) run(ctx context.Context) (err error) {
 		return err
 	}
 	if known {
-		p.sayRestart(m.cluster, restored)
+		p.sayRestart(m.cluster, dir.Identity().NodeID(), restored)
 	}
 	return p.live(ctx, dir, m)
 }

@@ -143,7 +143,7 @@ func configurationOf(restored raft.Restored) raft.Configuration {
 }
 
 // sayRestart tells that the directory, not the command line, decided.
-func (p *process) sayRestart(cluster string, restored raft.Restored) {
+func (p *process) sayRestart(cluster string, self raft.NodeID, restored raft.Restored) {
 	ignored := ""
 	switch {
 	case p.o.bootstrap:
@@ -151,6 +151,10 @@ func (p *process) sayRestart(cluster string, restored raft.Restored) {
 	case len(p.o.join) > 0:
 		ignored = "; --join ignored"
 	}
-	p.log.Info(fmt.Sprintf("already a member of cluster %s (term %d, %d voters)%s",
-		httpapi.ShortCluster(cluster), restored.Term, configurationOf(restored).Voters(), ignored))
+	c := configurationOf(restored)
+	said := "already a member of"
+	if _, listed := c.Member(self); !listed {
+		said = "not a member, as far as the log goes, of" // it was removed, or is still to be told all of the log
+	}
+	p.log.Info(fmt.Sprintf("%s cluster %s (term %d, %d voters)%s", said, httpapi.ShortCluster(cluster), restored.Term, c.Voters(), ignored))
 }
