@@ -14,19 +14,19 @@ import (
 // keepAddress looks, once after a start, whether the cluster still knows where this
 // node is: ports may have been changed, and containers get new addresses. If not, it
 // asks a member to tell the others.
-func (p *process) keepAddress(ctx context.Context, id wal.Identity) error {
-	if !p.awaitMembership(ctx, id.NodeID()) {
+func (p *process) keepAddress(ctx context.Context, b httpapi.Backend, id wal.Identity) error {
+	if !awaitMembership(ctx, b, id.NodeID()) {
 		return nil
 	}
 	timeout, cancel := context.WithTimeout(ctx, p.o.joinTimeout)
 	defer cancel()
 	level := slog.LevelWarn // once; then it is only tried again
 	for pause := joinFirstPause; ; pause = min(2*pause, joinLastPause) {
-		err := p.updateAddress(timeout, joiner{p.o, id, p.log})
+		err := p.updateAddress(timeout, b, joiner{p.o, id, p.log})
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
-		m, _ := p.backend.Info().Configuration.Member(id.NodeID())
+		m, _ := b.Info().Configuration.Member(id.NodeID())
 		p.log.Log(ctx, level, "the cluster looks for this node elsewhere", "raft", m.RaftAddr, "http", m.HTTPAddr, "err", err)
 		level = slog.LevelDebug
 		if isFinal(err) && !mayPass(err) || !httpapi.Pause(timeout, pause) {
@@ -52,9 +52,9 @@ func mayPass(err error) bool {
 }
 
 // awaitMembership waits until the log says where this node is.
-func (p *process) awaitMembership(ctx context.Context, id raft.NodeID) bool {
+func awaitMembership(ctx context.Context, b httpapi.Backend, id raft.NodeID) bool {
 	for {
-		if _, ok := p.backend.Info().Configuration.Member(id); ok {
+		if _, ok := b.Info().Configuration.Member(id); ok {
 			return true
 		}
 		if !httpapi.Pause(ctx, joinFirstPause) {
@@ -65,13 +65,13 @@ func (p *process) awaitMembership(ctx context.Context, id raft.NodeID) bool {
 
 // updateAddress compares our address, seen from a member, with the configuration, and
 // has that changed if they differ.
-func (p *process) updateAddress(ctx context.Context, j joiner) error {
-	self, ok := p.backend.Info().Configuration.Member(j.identity.NodeID())
+func (p *process) updateAddress(ctx context.Context, b httpapi.Backend, j joiner) error {
+	self, ok := b.Info().Configuration.Member(j.identity.NodeID())
 	if !ok {
 		return nil
 	}
 	var last error
-	for _, addr := range p.tellers(self.ID) {
+	for _, addr := range p.tellers(b, self.ID) {
 		local, err := p.local(ctx, addr, self)
 		if err != nil {
 			last = err
@@ -94,10 +94,10 @@ func (p *process) updateAddress(ctx context.Context, j joiner) error {
 
 // tellers are the HTTP addresses to tell the cluster through: those of --join, else those
 // of the other members. The last is our own, where we tell ourselves if we lead.
-func (p *process) tellers(self raft.NodeID) []string {
+func (p *process) tellers(b httpapi.Backend, self raft.NodeID) []string {
 	addrs := p.o.join
 	if len(addrs) == 0 {
-		for _, m := range p.backend.Info().Configuration.Members {
+		for _, m := range b.Info().Configuration.Members {
 			if m.ID != self {
 				addrs = append(addrs, m.HTTPAddr)
 			}

@@ -100,6 +100,20 @@ func TestARecoveryThatWasKilledIsCompletedByAnother(t *testing.T) {
 	assert.Equal(t, cluster, node1.identity().Cluster)
 }
 
+// The other way round, a crash in between would leave a second leader for the old cluster.
+func TestARecoveryChangesTheClusterBeforeTheLog(t *testing.T) {
+	node1, node2 := halfCluster(t)
+	inTheWay := filepath.Join("data", "node1", "identity.json.tmp", "x")
+	require.NoError(t, os.MkdirAll(inTheWay, 0o700))
+	code, _, _ := runOnce(t, nil, "recover", "--data-dir", "data/node1", "--yes")
+	require.Equal(t, 1, code)
+	require.NoError(t, os.RemoveAll(filepath.Dir(inTheWay)))
+	node1.start()
+	node2.start()
+	node1.ready()
+	assert.Len(t, node1.status().Members, 2)
+}
+
 func TestRecoverRefusesWhatIsNoSurvivor(t *testing.T) {
 	inEmptyDirectory(t)
 	refused := func(want string, args ...string) {

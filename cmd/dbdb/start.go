@@ -114,8 +114,7 @@ func (p *process) checkJoin(ctx context.Context, dir *wal.Dir, restored raft.Res
 	}
 	addr, theirs := p.joiner(dir).probe(ctx)
 	ours := dir.Identity().Cluster
-	c := configurationOf(restored)
-	switch alone := len(c.Members) == 1 && c.IsVoter(dir.Identity().NodeID()); {
+	switch alone := len(configurationOf(restored).Members) == 1; {
 	case theirs == "" || theirs == ours:
 		return nil
 	case alone:
