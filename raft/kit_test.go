@@ -2,6 +2,7 @@ package raft
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -89,12 +90,33 @@ func (s *server) settle() {
 func (s *server) syncOne() {
 	save := s.pending[0]
 	s.pending = s.pending[1:]
-	s.durable.Term, s.durable.VotedFor = save.Term, save.VotedFor
-	if save.TruncateFrom != 0 {
-		s.durable.Entries = s.durable.Entries[:save.TruncateFrom-1]
-	}
-	s.durable.Entries = append(s.durable.Entries[:len(s.durable.Entries):len(s.durable.Entries)], save.Entries...)
+	s.durable = onDisk(s.durable, save)
 	s.Saved(save)
+}
+
+// onDisk is what a disk holds after one more Save: the contract of Save in a few lines.
+func onDisk(d Restored, save Save) Restored {
+	from := func(i Index, entries []Entry) []Entry {
+		k := slices.IndexFunc(entries, func(e Entry) bool { return e.Index >= i })
+		if k < 0 {
+			return nil
+		}
+		return entries[k:]
+	}
+	d.Term, d.VotedFor = save.Term, save.VotedFor
+	entries := slices.Clone(d.Entries)
+	if save.TruncateFrom != 0 {
+		entries = entries[:len(entries)-len(from(save.TruncateFrom, entries))]
+	}
+	if m := save.Snapshot; m.Index != 0 {
+		d.Snapshot = m
+		kept := slices.ContainsFunc(entries, func(e Entry) bool { return e.Index == m.Index && e.Term == m.Term })
+		if entries = from(save.KeepFrom, entries); !kept {
+			entries = nil
+		}
+	}
+	d.Entries = append(entries, save.Entries...)
+	return d
 }
 
 // restart is a crash: what was not durable is gone.
@@ -178,6 +200,70 @@ func (s *server) answer(from NodeID) {
 		}
 		s.settle()
 	}
+}
+
+// compact takes a snapshot of all that is applied, and keeps no entry that it covers.
+func (s *server) compact() Snapshot {
+	s.t.Helper()
+	s.cfg.TrailingBytes = -1
+	m, _, ok := s.NextSnapshot()
+	require.True(s.t, ok)
+	require.True(s.t, s.Compact(m))
+	s.settle()
+	return m
+}
+
+// snapshotAt is a snapshot of a cluster of three, whose configuration is at index 1.
+func snapshotAt(i Index, t Term) Snapshot {
+	return Snapshot{Index: i, Term: t, Configuration: members(3), ConfigurationIndex: 1}
+}
+
+// chunkBytes is what a chunk carries in these tests.
+const chunkBytes = 10
+
+// filled is a chunk as it leaves: with what a file of so many bytes has at its offset.
+func filled(a InstallSnapshotArgs, size uint64) InstallSnapshotArgs {
+	a.Size = size
+	a.Data = make([]byte, min(chunkBytes, size-a.Offset))
+	a.Done = a.Offset+uint64(len(a.Data)) == size
+	return a
+}
+
+// chunkOf is a chunk of n2's snapshot, whose file has 30 bytes.
+func chunkOf(term Term, m Snapshot, offset uint64) InstallSnapshotArgs {
+	return filled(InstallSnapshotArgs{Term: term, LeaderID: "n2", LastIncludedIndex: m.Index, LastIncludedTerm: m.Term, Offset: offset}, 30)
+}
+
+// receive takes a whole snapshot of n2 and installs it.
+func (s *server) receive(term Term, m Snapshot) bool {
+	s.t.Helper()
+	for offset := uint64(0); offset < 30; offset += chunkBytes {
+		_, store := s.HandleInstallSnapshot(chunkOf(term, m, offset))
+		require.True(s.t, store)
+	}
+	return s.FinishSnapshot(m)
+}
+
+// chunksTo returns the chunks to one server among what was sent.
+func chunksTo(to NodeID, sent []Call) []InstallSnapshotArgs {
+	var found []InstallSnapshotArgs
+	for _, c := range sent {
+		if c.To == to && c.InstallSnapshot != nil {
+			found = append(found, *c.InstallSnapshot)
+		}
+	}
+	return found
+}
+
+// timeoutNows returns who was told to start an election.
+func timeoutNows(sent []Call) []NodeID {
+	var found []NodeID
+	for _, c := range sent {
+		if c.TimeoutNow != nil {
+			found = append(found, c.To)
+		}
+	}
+	return found
 }
 
 // terms writes down the terms of the log.
