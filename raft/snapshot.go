@@ -66,6 +66,17 @@ type incomingSnapshot struct {
 	size   uint64
 }
 
+// receiving says how much of it has arrived. What an earlier leader began, what the log
+// has overtaken, or what nobody sends at the moment does not count: whoever watches would
+// wait for it.
+func (r *Raft) receiving() Transferred {
+	in := r.incoming
+	if in.term != r.currentTerm || r.leaderID == nobody || in.index <= r.commitIndex {
+		return Transferred{}
+	}
+	return Transferred{in.offset, in.size}
+}
+
 // HandleInstallSnapshot is the receiver of the InstallSnapshot RPC (Figure 13), up
 // to rule 4. If store is true, the chunk must be stored before the reply leaves; once
 // the last one is, and the file was found sound, FinishSnapshot has the other rules.

@@ -60,7 +60,7 @@ func (r *Raft) Status() Status {
 		Configuration: r.Configuration(), ConfigurationIndex: r.ConfigurationIndex(),
 		LeaderHeard:   r.electionElapsed,
 		SnapshotIndex: r.snapshot.Index,
-		Receiving:     Transferred{r.incoming.offset, r.incoming.size},
+		Receiving:     r.receiving(),
 		RemovedAt:     r.RemovedAt(),
 	}
 	if r.state == Leader {
