@@ -289,7 +289,9 @@ func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep Ap
 	if a.Session != p.session {
 		return // an answer to an earlier run of replication
 	}
-	p.paused = false
+	if p.snapshot == nil { // else a chunk's answer paused it: see HandleInstallSnapshotReply
+		p.paused = false
+	}
 	if rep.Success {
 		p.ackedCommit = max(p.ackedCommit, min(a.LeaderCommit, a.PrevLogIndex+Index(len(a.Entries))))
 	}
