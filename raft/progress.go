@@ -59,7 +59,7 @@ type progress struct {
 	heartbeats int // unanswered ones, of any session
 
 	recentlyActive bool   // answered since the last check of the quorum (thesis §6.2)
-	activeBefore   bool   // answered in the time before that check
+	activeBefore   bool   // had answered at that check
 	ackedRound     uint64 // newest read round that it acknowledged (thesis §6.4)
 	sentCommit     Index  // how far it was told to commit
 	ackedCommit    Index  // how far it said that it was told
@@ -115,8 +115,9 @@ func (p *progress) answered(a AppendEntriesArgs) {
 	}
 }
 
-// alive says that the peer answered within the last election timeout or two.
-func (p *progress) alive() bool { return p.recentlyActive || p.activeBefore }
+// answers says whether the peer seems to be there. Right after a check of the quorum
+// nobody has answered since; to take all for dead then would drop what is under way.
+func (p *progress) answers() bool { return p.recentlyActive || p.activeBefore }
 
 // maySend says whether one more message with entries may leave.
 func (p *progress) maySend(maxInflight int) bool {

@@ -248,7 +248,7 @@ func (r *Raft) SendsSnapshot() bool {
 		return false
 	}
 	for _, m := range r.leader.receivers {
-		if p := r.leader.peers[m.ID]; p.snapshot != nil && p.alive() {
+		if p := r.leader.peers[m.ID]; p.snapshot != nil && p.answers() {
 			return true
 		}
 	}

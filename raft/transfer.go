@@ -45,7 +45,7 @@ func (r *Raft) successor() NodeID {
 	best, match := nobody, Index(0)
 	for _, m := range r.Configuration().Members {
 		p := r.leader.peers[m.ID]
-		if m.ID != r.cfg.ID && m.Role == Voter && p.alive() && (best == nobody || p.matchIndex > match) {
+		if m.ID != r.cfg.ID && m.Role == Voter && p.answers() && (best == nobody || p.matchIndex > match) {
 			best, match = m.ID, p.matchIndex
 		}
 	}
