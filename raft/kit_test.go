@@ -185,13 +185,13 @@ func (s *server) elect() {
 	require.Equal(s.t, Leader, s.state)
 }
 
-// answer replies with success to everything that was sent to a server, in order,
+// answer replies with success to all AppendEntries that were sent to a server, in order,
 // as that server would if its log were the leader's.
 func (s *server) answer(from NodeID) {
 	for len(appendsTo(from, s.sent)) > 0 {
 		sent := s.takeSent()
 		for _, c := range sent {
-			if c.To != from {
+			if c.To != from || c.AppendEntries == nil {
 				s.sent = append(s.sent, c)
 			}
 		}
