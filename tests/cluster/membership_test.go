@@ -137,18 +137,17 @@ func (j *journey) remove(gone *server) {
 func (j *journey) wipe(s *server) {
 	j.t.Helper()
 	s.kill()
+	j.members = without(j.members, s)
 	require.NoError(j.t, os.RemoveAll(filepath.Join(s.dir, "data", s.name)))
+	// The first six arguments say who it is; it joins through whoever is there.
+	s.args = append(s.args[:6:6], "--join", fmt.Sprintf("localhost:%d", j.members[0].http))
 	s.start()
 	_ = s.cmd.Wait()
 	require.Equal(j.t, 3, s.cmd.ProcessState.ExitCode(), &s.log)
 	require.Contains(j.t, s.log.String(), s.name+" is already a member with other data (was its directory deleted?). Run: dbdb members remove "+s.name)
 
-	j.members = without(j.members, s)
 	status, body := request(j.t, http.MethodDelete, j.members[0].url("/v1/members/"+s.name), "")
 	require.Equal(j.t, http.StatusOK, status, body)
-	// It joins through the first server, which may have been removed by now.
-	s.args[len(s.args)-1] = fmt.Sprintf("localhost:%d", j.members[0].http)
-	s.args[len(s.args)-2] = "--join"
 	j.join(s)
 }
 

@@ -198,7 +198,9 @@ type status struct {
 	LastIndex     uint64 `json:"lastIndex"`
 	SnapshotIndex uint64 `json:"snapshotIndex"`
 	RemovedAt     uint64 `json:"removedAt"`
-	CatchingUp    string `json:"catchingUp"`
+	CatchingUp    struct {
+		Detail string `json:"detail"`
+	} `json:"catchingUp"`
 
 	Members []struct {
 		Role string `json:"role"`

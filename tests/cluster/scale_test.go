@@ -93,8 +93,8 @@ func TestANodeThatWasAwayCatchesUpBySnapshot(t *testing.T) {
 	var told []string
 	require.Eventually(t, func() bool {
 		st := away.status()
-		if st.CatchingUp != "" && !slices.Contains(told, st.CatchingUp) {
-			told = append(told, st.CatchingUp)
+		if say := st.CatchingUp.Detail; say != "" && !slices.Contains(told, say) {
+			told = append(told, say)
 		}
 		return st.AppliedIndex >= before.LastIndex
 	}, 2*time.Minute, 2*time.Millisecond, "%s does not catch up", away.name)
