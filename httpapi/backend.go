@@ -85,6 +85,7 @@ type Info struct {
 	Term          raft.Term
 	Leader        raft.NodeID // "" when no leader is known
 	CommitIndex   raft.Index
+	LeaderCommit  raft.Index // how far the cluster has committed, as far as this node was told
 	AppliedIndex  raft.Index
 	LastIndex     raft.Index
 	SnapshotIndex raft.Index // where the snapshot in force ends; 0 if there is none

@@ -138,7 +138,7 @@ const testCluster = "3f2a00000000000000000000000000ff"
 func newFake(self, leader raft.Member) *fake {
 	f := &fake{store: kvstore.New(), info: Info{
 		Name: self.Name(), ID: self.ID, Cluster: testCluster, Term: 5, Leader: leader.ID,
-		CommitIndex: 16, AppliedIndex: 16, LastIndex: 16,
+		CommitIndex: 16, LeaderCommit: 16, AppliedIndex: 16, LastIndex: 16,
 		Configuration: raft.Configuration{Members: []raft.Member{node1, node2}},
 	}}
 	if self.ID == leader.ID {

@@ -50,7 +50,8 @@ func (s *Server) checks(info Info) []check {
 	case !info.leads() && info.LeaderContact > s.leaderSilence:
 		leader.why = fmt.Sprintf("%s was last heard %v ago", info.Leader.Name(), info.LeaderContact)
 	}
-	if lag := info.CommitIndex - min(info.AppliedIndex, info.CommitIndex); lag > raft.Index(maxLag) {
+	// Its own commitIndex says nothing: after a restart it begins at the snapshot.
+	if lag := info.LeaderCommit - min(info.AppliedIndex, info.LeaderCommit); lag > raft.Index(maxLag) {
 		applied.why = fmt.Sprintf("%d committed entries are not applied yet", lag)
 	}
 	if c := ofSnapshot(info.Receiving); c != nil {

@@ -69,7 +69,7 @@ func TestANodeThatCannotServeIsNotReadyAndSaysWhy(t *testing.T) {
 		"no log yet":      {func(i *Info) { i.Configuration.Members = nil }, "[-]member failed: this node has not heard of its membership yet\n"},
 		"no leader":       {func(i *Info) { i.Leader = "" }, "[-]leader failed: no leader is known\n"},
 		"a silent leader": {func(i *Info) { i.LeaderContact = time.Second }, "[-]leader failed: node1 was last heard 1s ago\n"},
-		"a backlog":       {func(i *Info) { i.CommitIndex += 1001 }, "[-]applied failed: 1001 committed entries are not applied yet\n"},
+		"a backlog":       {func(i *Info) { i.LeaderCommit += 1001 }, "[-]applied failed: 1001 committed entries are not applied yet\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(node2, node1)

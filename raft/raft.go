@@ -46,10 +46,13 @@ type Raft struct {
 	commitIndex Index
 	lastApplied Index
 
-	state     State
-	leaderID  NodeID          // the leader of currentTerm, if known
-	candidate *candidateState // set while PreCandidate or Candidate
-	leader    *leaderState    // set while Leader
+	state    State
+	leaderID NodeID // the leader of currentTerm, if known
+	// leaderCommit is the newest commitIndex that a leader told: more than commitIndex
+	// while the log is behind. Only for people; nothing is committed by it.
+	leaderCommit Index
+	candidate    *candidateState // set while PreCandidate or Candidate
+	leader       *leaderState    // set while Leader
 
 	// configurations holds the configurations in the log that may be in force one
 	// day again: the newest committed one, then those that truncation may undo. The

@@ -171,6 +171,7 @@ func (r *Raft) HandleAppendEntries(a AppendEntriesArgs) AppendEntriesReply {
 		return AppendEntriesReply{Term: r.currentTerm}
 	}
 	r.follow(a.Term, a.LeaderID)
+	r.leaderCommit = a.LeaderCommit
 	a = r.aboveBase(a)
 	// AppendEntries rule 2: reply false if log doesn't contain an entry at
 	// prevLogIndex whose term matches prevLogTerm (§5.3).

@@ -14,6 +14,10 @@ type Status struct {
 	LastApplied Index
 	LastIndex   Index
 
+	// LeaderCommit is how far the cluster has committed, as far as this server knows; it
+	// may be far ahead of CommitIndex after a restart.
+	LeaderCommit Index
+
 	SnapshotIndex Index       // where the snapshot ends; 0 if there is none
 	Receiving     Transferred // of a leader's snapshot
 	RemovedAt     Index       // see Raft.RemovedAt
@@ -59,12 +63,16 @@ func (r *Raft) Status() Status {
 		CommitIndex: r.commitIndex, LastApplied: r.lastApplied, LastIndex: r.log.lastIndex(),
 		Configuration: r.Configuration(), ConfigurationIndex: r.ConfigurationIndex(),
 		LeaderHeard:   r.electionElapsed,
+		LeaderCommit:  max(r.leaderCommit, r.commitIndex),
 		SnapshotIndex: r.snapshot.Index,
 		Receiving:     r.receiving(),
 		RemovedAt:     r.RemovedAt(),
 	}
 	if r.state == Leader {
 		s.LeaderHeard = 0
+		if !r.committedInTerm() {
+			s.LeaderCommit = s.LastIndex // all of it may be committed: it does not know yet
+		}
 		for _, m := range r.leader.receivers {
 			p := r.leader.peers[m.ID]
 			peer := PeerStatus{ID: m.ID, MatchIndex: p.matchIndex, NextIndex: p.nextIndex, Session: p.session}

@@ -45,7 +45,7 @@ func (b *backend) Info() httpapi.Info {
 	return httpapi.Info{
 		Name: b.name, ID: i.ID, Cluster: m.cluster,
 		State: i.State, Term: i.Term, Leader: i.Leader,
-		CommitIndex: i.CommitIndex, AppliedIndex: i.AppliedIndex, LastIndex: i.LastIndex,
+		CommitIndex: i.CommitIndex, LeaderCommit: i.LeaderCommit, AppliedIndex: i.AppliedIndex, LastIndex: i.LastIndex,
 		SnapshotIndex: i.SnapshotIndex, Configuration: i.Configuration, RemovedAt: i.RemovedAt,
 		Receiving: i.Receiving, LeaderContact: i.LeaderContact,
 	}

@@ -10,11 +10,13 @@ import (
 
 // Info is what a node knows of itself and its cluster.
 type Info struct {
-	ID            raft.NodeID
-	State         raft.State
-	Term          raft.Term
-	Leader        raft.NodeID // of Term; "" if not known
-	CommitIndex   raft.Index
+	ID          raft.NodeID
+	State       raft.State
+	Term        raft.Term
+	Leader      raft.NodeID // of Term; "" if not known
+	CommitIndex raft.Index
+	// LeaderCommit is how far the cluster has committed, as far as this node was told.
+	LeaderCommit  raft.Index
 	AppliedIndex  raft.Index
 	LastIndex     raft.Index
 	Configuration raft.Configuration
@@ -54,7 +56,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 func (n *Node) look(s raft.Status) Info {
 	return Info{
 		ID: s.ID, State: s.State, Term: s.Term, Leader: s.Leader,
-		CommitIndex: s.CommitIndex, AppliedIndex: n.replica.LastApplied(), LastIndex: s.LastIndex,
+		CommitIndex: s.CommitIndex, LeaderCommit: s.LeaderCommit, AppliedIndex: n.replica.LastApplied(), LastIndex: s.LastIndex,
 		Configuration: s.Configuration,
 		LeaderContact: time.Duration(s.LeaderHeard) * n.cfg.TickInterval,
 		SnapshotIndex: s.SnapshotIndex, RemovedAt: s.RemovedAt, Receiving: s.Receiving,
