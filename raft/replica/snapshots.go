@@ -10,6 +10,7 @@ import (
 type snapshots struct {
 	writing bool
 	size    int64 // of the newest own one
+	limit   int64 // bytes of log that make the next one due; 0 until it is drawn
 	now     int   // ticks
 	retryAt int   // the tick at which a snapshot may be tried again, after one failed
 }
@@ -18,6 +19,10 @@ type snapshots struct {
 // a follower. A new snapshot would take the file's place, and the follower would begin
 // again; but a follower that is too slow must not fill the memory of the others.
 const pinFactor = 4
+
+// spread is the share of the limit by which servers differ at random: with the same
+// log, all of a cluster would else write their snapshots at the same moment.
+const spread = 3
 
 // snapshotRetryTicks is how long a replica leaves its disk alone after a snapshot
 // failed: it is probably full.
@@ -30,8 +35,12 @@ func (s *snapshots) take(p *Replica) {
 	if s.writing || s.now < s.retryAt {
 		return
 	}
+	if s.limit == 0 {
+		s.limit = max(int64(p.cfg.SnapshotBytes), s.size)
+		s.limit += int64(p.cfg.Raft.Rand.IntN(int(s.limit)/spread + 1))
+	}
 	m, logBytes, ok := p.raft.NextSnapshot()
-	limit := max(int64(p.cfg.SnapshotBytes), s.size)
+	limit := s.limit
 	if ok && p.raft.SendsSnapshot() {
 		limit *= pinFactor
 	}
@@ -47,7 +56,7 @@ func (s *snapshots) take(p *Replica) {
 		case err != nil:
 			s.retryAt = s.now + snapshotRetryTicks
 		default:
-			s.size = state.bytes
+			s.size, s.limit = state.bytes, 0
 			p.raft.Compact(m)
 		}
 	})
