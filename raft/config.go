@@ -28,7 +28,7 @@ type Config struct {
 	HeartbeatTicks int
 	// MaxBatchBytes bounds the entries of one AppendEntries, counted with
 	// entryOverhead; one entry is always allowed. Default 1 MiB, which is also the
-	// most: with empty entries it makes the largest count that package rpc accepts.
+	// most that a message may carry.
 	MaxBatchBytes int
 	// MaxInflight bounds the unanswered AppendEntries with entries to one peer.
 	// More is not faster: see hashicorp/raft#541. Default 4.
@@ -52,9 +52,9 @@ type Config struct {
 	Tracer func(Event)
 }
 
-// entryOverhead is what an entry costs beside its Data: it keeps a flood of empty
-// entries within the byte bounds.
-const entryOverhead = 16
+// entryOverhead is what an entry costs in memory beside its Data: it keeps a flood of
+// tiny entries within the byte bounds.
+const entryOverhead = 64
 
 func (e Entry) size() int { return len(e.Data) + entryOverhead }
 

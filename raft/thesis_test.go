@@ -303,7 +303,7 @@ func TestTheWindowOfMessagesInFlightIsBounded(t *testing.T) {
 
 func TestAMessageIsBoundedInBytesButNeverEmpty(t *testing.T) {
 	s := newServer(t, 3, 1)
-	s.cfg.MaxBatchBytes = 100
+	s.cfg.MaxBatchBytes = 200
 	s.elect()
 	s.answer("n2")
 	s.takeSent()

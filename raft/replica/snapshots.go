@@ -29,15 +29,15 @@ const spread = 3
 const snapshotRetryTicks = 500
 
 // take begins a snapshot when the log has grown by SnapshotBytes since the last one, or
-// by the size of that one, if it is larger: so writing snapshots costs no more than
-// writing the log did. The state machine hands out a consistent cut and goes on.
+// by the size of that one, if it is larger: so the log takes no more memory than the
+// state, and the disk has no more to do than a small multiple of writing the log. The state machine hands out a consistent cut and goes on.
 func (s *snapshots) take(p *Replica) {
 	if s.writing || s.now < s.retryAt {
 		return
 	}
 	if s.limit == 0 {
 		s.limit = max(int64(p.cfg.SnapshotBytes), s.size)
-		s.limit += int64(p.cfg.Raft.Rand.IntN(int(s.limit)/spread + 1))
+		s.limit -= int64(p.cfg.Raft.Rand.IntN(int(s.limit)/spread + 1))
 	}
 	m, logBytes, ok := p.raft.NextSnapshot()
 	limit := s.limit
