@@ -189,6 +189,7 @@ func TestALeaderThatRemovesItselfServesUntilThatIsCommitted(t *testing.T) {
 	s, f := leaderServer(t)
 	f.change(func(i *Info) { i.RemovedAt, i.Configuration.Members = 17, []raft.Member{node2} })
 	assert.Equal(t, 200, send(s, "POST", "/apply", setX).Code)
+	assert.Equal(t, 200, send(s, "GET", "/get?key=x", "").Code)
 }
 
 func TestAWriteOnAFollowerOfARemovedLeaderGoesToTheNextOne(t *testing.T) {
