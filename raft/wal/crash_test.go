@@ -170,7 +170,7 @@ func TestACrashAtEveryOperationAndAnotherDuringRecovery(t *testing.T) {
 		for policy, seeds := range policies {
 			t.Run(fmt.Sprintf("%s, policy %d", name, policy), func(t *testing.T) {
 				t.Parallel()
-				for seed := range seeds {
+				for seed := range (seeds + 1) / 2 {
 					crashEverywhere(t, h, policy, uint64(seed))
 				}
 			})

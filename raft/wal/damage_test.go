@@ -211,6 +211,11 @@ func TestAFrameWithAnImpossibleContentIsRefused(t *testing.T) {
 		"more Saves than said": append(wal.PayloadOf(good), 1),
 		"endless entries":      huge,
 		"endless vote":         {wal.KindSaves, 1, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 'x'},
+		"snapshot not held":    wal.PayloadOf(raft.Save{Term: 2, VotedFor: "node1.0", Snapshot: snapshotOf(2, 2)}),
+		"snapshot of a flag":   {wal.KindSaves, 1, 3, 0, 0, 1, 2, 9, 0},
+		"snapshot held, empty": {wal.KindSaves, 1, 3, 0, 0, 1, 2, 1, 0},
+		"snapshot of no term":  {wal.KindSaves, 1, 3, 0, 0, 9, 0, 1, 0},
+		"cut in the snapshot":  {wal.KindSaves, 1, 3, 0, 0, 1, 2},
 		"cut":                  wal.PayloadOf(raft.Save{Term: 3, Entries: []raft.Entry{entry(2, 3, 5)}})[:7],
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -295,4 +300,37 @@ func TestAReadErrorIsNotTakenForDamage(t *testing.T) {
 		reads++
 	}
 	require.Greater(t, reads, 10)
+}
+
+// Recovery begins with what the header of the first segment says, so it must be possible.
+func TestASegmentThatBeginsWithAnImpossibleStateIsRefused(t *testing.T) {
+	m := snapshotOf(7, 3)
+	for name, before := range map[string]wal.Before{
+		"term beyond any":                 {Term: 1 << 63, Last: [2]uint64{7, 3}, Snapshot: [2]uint64{7, 3}},
+		"index beyond any":                {Term: 3, Last: [2]uint64{1 << 63, 3}, Snapshot: [2]uint64{7, 3}},
+		"vote of a kilobyte":              {Term: 3, VoteBytes: 1024, Last: [2]uint64{7, 3}, Snapshot: [2]uint64{7, 3}},
+		"last entry beyond currentTerm":   {Term: 2, Last: [2]uint64{7, 3}, Snapshot: [2]uint64{7, 3}},
+		"last entry without a term":       {Term: 3, Last: [2]uint64{7, 0}},
+		"term without a last entry":       {Term: 3, Last: [2]uint64{0, 2}},
+		"snapshot beyond the log":         {Term: 3, Last: [2]uint64{6, 3}, Snapshot: [2]uint64{7, 3}},
+		"snapshot newer than the log":     {Term: 3, Last: [2]uint64{7, 2}, Snapshot: [2]uint64{7, 3}},
+		"snapshot without a term":         {Term: 3, Last: [2]uint64{7, 3}, Snapshot: [2]uint64{7, 0}},
+		"no snapshot covers what is gone": {Term: 3, Last: [2]uint64{8, 3}, Snapshot: [2]uint64{7, 3}},
+		"nothing covers what is gone":     {Term: 3, Last: [2]uint64{7, 3}},
+		"nothing covers the terms before": {Term: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := putInForce(t, m, stateOf(m))
+			d := mustOpen(t, disk, 4096)
+			instance := d.Identity().Instance
+			require.NoError(t, d.Close())
+			disk.RemoveFile(wal.SegmentName(dataDir, 1))
+			disk.WriteFile(wal.SegmentName(dataDir, 2), wal.SegmentBeginning(before, instance, 4096))
+			refused(t, disk, 4096, name)
+
+			good := wal.Before{Term: 3, VoteBytes: raft.MaxNodeIDBytes, Last: [2]uint64{7, 3}, Snapshot: [2]uint64{7, 3}}
+			disk.WriteFile(wal.SegmentName(dataDir, 2), wal.SegmentBeginning(good, instance, 4096))
+			require.Equal(t, m, mustOpen(t, disk, 4096).Log().Restored().Snapshot)
+		})
+	}
 }

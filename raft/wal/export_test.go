@@ -105,3 +105,21 @@ func SnapshotOf(m raft.Snapshot, blocks ...[]byte) []byte {
 	sealBlock(end, 0, crc)
 	return append(b, end...)
 }
+
+// Before is what the header of a segment says of the segments before it.
+type Before struct {
+	Term           raft.Term
+	VoteBytes      int
+	Last, Snapshot [2]uint64 // index and term
+}
+
+// SegmentBeginning returns an empty second segment that says so.
+func SegmentBeginning(before Before, instance string, size int) []byte {
+	h := header{sequence: 2, size: int64(size), instance: instance, last: link{seq: 1}, before: summary{
+		term:     before.Term,
+		vote:     raft.NodeID(make([]byte, before.VoteBytes)),
+		last:     position{raft.Index(before.Last[0]), raft.Term(before.Last[1])},
+		snapshot: position{raft.Index(before.Snapshot[0]), raft.Term(before.Snapshot[1])},
+	}}
+	return append(h.encode(), make([]byte, size-headerBytes)...)
+}

@@ -65,19 +65,29 @@ func (l *Log) Restored() raft.Restored {
 // Any error ends the log, also that of a Save that contradicts the ones before
 // it: its caller has a bug, and what it has told others is in doubt.
 func (l *Log) Write(saves ...raft.Save) error {
-	for len(saves) > 0 && l.err == nil {
+	if l.err != nil {
+		return l.err
+	}
+	return l.fail(l.write(saves))
+}
+
+// write begins a frame with each Save that has a snapshot.
+func (l *Log) write(saves []raft.Save) error {
+	for len(saves) > 0 {
 		n := 1
 		for n < len(saves) && !installs(saves[n]) {
 			n++
 		}
+		write := l.append
 		if installs(saves[0]) {
-			_ = l.fail(l.install(saves[:n]))
-		} else {
-			_ = l.fail(l.append(saves[:n]))
+			write = l.install
+		}
+		if err := write(saves[:n]); err != nil {
+			return err
 		}
 		saves = saves[n:]
 	}
-	return l.err
+	return nil
 }
 
 // append writes Saves as one frame.

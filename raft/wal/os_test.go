@@ -2,6 +2,7 @@ package wal_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"dbdb/raft"
@@ -154,5 +156,38 @@ func TestSnapshotsOnTheRealFileSystem(t *testing.T) {
 	d = mustOpen(t, fsys, tiny)
 	requireSame(t, h.now(), d.Log().Restored())
 	requireLoads(t, d, h.saves[1].Snapshot)
+	require.NoError(t, d.Close())
+}
+
+// One goroutine writes the log, another one the next snapshot.
+func TestSnapshotsAreMadeWhileTheLogIsWritten(t *testing.T) {
+	d := mustOpen(t, inTempDir(t), tiny)
+	const rounds = 20
+	ready := make(chan raft.Snapshot, rounds)
+	var work errgroup.Group
+	work.Go(func() error {
+		defer close(ready)
+		for index := raft.Index(1); index <= rounds; index++ {
+			if err := makeOwn(d, snapshotOf(index, 1)); err != nil {
+				return err
+			}
+			ready <- snapshotOf(index, 1)
+			// It comes into force at any time, or has been replaced again.
+			if _, _, err := d.Snapshots().ReadAt(index, 1, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+	last := raft.Index(0)
+	for m := range ready {
+		for last < m.Index+2 {
+			last++
+			require.NoError(t, d.Log().Save(raft.Save{Seq: 1, Term: 1, Entries: []raft.Entry{entry(last, 1, 50)}}))
+		}
+		require.NoError(t, d.Log().Save(raft.Save{Seq: 1, Term: 1, Snapshot: m}))
+	}
+	require.NoError(t, work.Wait())
+	requireLoads(t, d, snapshotOf(rounds, 1))
 	require.NoError(t, d.Close())
 }
