@@ -259,6 +259,7 @@ func TestAFailedOperationAtEveryPlaceLosesNothingAcknowledged(t *testing.T) {
 func failEach(t *testing.T, h *history, op sim.Op) {
 	broken := errorString("EIO")
 	for n := 0; ; n++ {
+		require.Less(t, n, 1000, "the log fails without a fault")
 		disk := sim.NewDisk(seeded(uint64(n)))
 		disk.FailLater(op, n, broken)
 		p := live(disk, h, done(0))

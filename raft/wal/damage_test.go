@@ -334,3 +334,24 @@ func TestASegmentThatBeginsWithAnImpossibleStateIsRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestASegmentThatRemembersAnotherPastIsRefused(t *testing.T) {
+	disk := sim.NewDisk(scripted())
+	d := mustOpen(t, disk, tiny)
+	m := snapshotOf(2, 3)
+	require.NoError(t, makeOwn(d, m))
+	require.NoError(t, d.Log().Save(raft.Save{Seq: 1, Term: 5, VotedFor: "node1.0", Snapshot: m, Entries: []raft.Entry{entry(3, 4, 9)}}))
+	require.NoError(t, d.Log().Save(raft.Save{Seq: 2, Term: 5, VotedFor: "node1.0", Entries: []raft.Entry{entry(4, 5, 250)}}))
+	require.NoError(t, d.Close())
+	name := wal.SegmentName(dataDir, 2)
+	segment := read(t, disk, name)
+	for at, b := range map[int]byte{
+		wal.AtTerm: 6, wal.AtVote: 'm', wal.AtLastTerm: 3, wal.AtSnapshotIndex: 1, wal.AtSnapshotTerm: 2,
+	} {
+		require.NotEqual(t, b, segment[at])
+		disk.WriteFile(name, wal.ChangeHeader(segment, at, b))
+		require.Equal(t, name, refused(t, disk, tiny, "byte %d", at).File)
+	}
+	disk.WriteFile(name, wal.ChangeHeader(segment, wal.AtTerm, 5))
+	require.Equal(t, raft.Index(4), lastIndex(mustOpen(t, disk, tiny).Log().Restored()))
+}

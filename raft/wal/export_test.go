@@ -123,3 +123,20 @@ func SegmentBeginning(before Before, instance string, size int) []byte {
 	}}
 	return append(h.encode(), make([]byte, size-headerBytes)...)
 }
+
+// Places in a segment's header.
+const (
+	AtTerm          = atTerm
+	AtLastTerm      = atLastTerm
+	AtSnapshotIndex = atSnapshotIndex
+	AtSnapshotTerm  = atSnapshotTerm
+	AtVote          = atVote
+)
+
+// ChangeHeader changes one byte of a segment's header, correctly sealed.
+func ChangeHeader(segment []byte, at int, b byte) []byte {
+	segment = append([]byte{}, segment...)
+	segment[at] = b
+	sealHeader(segment[:headerBytes])
+	return segment
+}

@@ -169,33 +169,53 @@ func TestOnlyTheNewestSnapshotStays(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-// A truncation in the first segment that remains may reach back into those that are gone.
+// A truncation in the first segment that remains may reach back into those that are gone;
+// and if the power goes while they are removed, the next segment may begin right after it.
+// What comes instead may be of older terms than what went (Figure 8, e).
 func TestATruncationBelowTheFirstRemainingEntry(t *testing.T) {
 	for from := raft.Index(2); from <= 10; from++ {
-		for _, marked := range []bool{false, true} {
-			disk, d := grown(t, 10)
-			h := newHistory()
-			h.states[0] = raft.Restored{Term: 1}
-			for i := raft.Index(1); i <= 10; i++ {
-				h.states[0].Entries = append(h.states[0].Entries, entry(i, 1, 100))
-			}
-			h.next(5, from, 0, 0)
-			for len(h.saves) < 12 { // a segment may begin right after the truncation
-				h.next(5, 0, 1, 60)
-			}
-			h.snapshot(5, snapshotOf(lastIndex(h.now())-3, 5), 0, 0, 0)
-			for k, s := range h.saves {
-				if s.Snapshot.Index != 0 {
-					require.NoError(t, makeOwn(d, s.Snapshot))
-				}
+		for _, size := range []int{1, 600} {
+			disk := sim.NewDisk(scripted())
+			d := mustOpen(t, disk, tiny+130)
+			var state raft.Restored
+			save := func(s raft.Save) {
+				s.Seq, state = 1, after(state, s)
 				require.NoError(t, d.Log().Save(s))
-				if marked && k == 0 {
-					require.NoError(t, d.Log().MarkIdle())
-				}
 			}
-			_, r := restart(t, disk)
-			requireSame(t, h.now(), r)
+			for i := raft.Index(1); i <= 10; i++ {
+				term := raft.Term(1)
+				if i >= from {
+					term = 4
+				}
+				save(raft.Save{Term: 4, Entries: []raft.Entry{entry(i, term, 100)}})
+			}
+			save(raft.Save{Term: 5, TruncateFrom: from})
+			for i := from; i <= 12; i++ {
+				save(raft.Save{Term: 5, Entries: []raft.Entry{entry(i, 2, size)}})
+				size = 1
+			}
+			require.NoError(t, d.Close())
+			installAsPowerLasts(t, disk, state, raft.Save{Seq: 1, Term: 5, Snapshot: snapshotOf(11, 2)})
 		}
+	}
+}
+
+// installAsPowerLasts saves s with the power cut during each operation of it.
+func installAsPowerLasts(t *testing.T, before *sim.Disk, state raft.Restored, s raft.Save) {
+	t.Helper()
+	for n := 1; ; n++ {
+		disk := before.Clone(seeded(1))
+		d := mustOpen(t, disk, tiny+130)
+		require.NoError(t, makeOwn(d, s.Snapshot))
+		disk.CutPower(n)
+		err := d.Log().Save(s)
+		_, r := restart(t, disk)
+		if err == nil {
+			requireSame(t, after(state, s), r)
+			require.Greater(t, r.Entries[0].Index, raft.Index(1))
+			return
+		}
+		require.True(t, same(state, r) || same(after(state, s), r), "operation %d: %v", n, r)
 	}
 }
 

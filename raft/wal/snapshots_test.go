@@ -333,3 +333,19 @@ func TestFilesThatAreNoSnapshotsAreLeftAlone(t *testing.T) {
 	require.Equal(t, m, mustOpen(t, disk, 4096).Log().Restored().Snapshot)
 	require.Len(t, filesIn(disk, "snapshots", ""), 4)
 }
+
+// A Save may name a snapshot from the moment on in which Write or Received return.
+func TestACompleteSnapshotIsDurableBeforeItsSave(t *testing.T) {
+	own, received := snapshotOf(4, 1), snapshotOf(9, 2)
+	state := varied(200_000)
+	disk := sim.NewDisk(scripted())
+	d := mustOpen(t, disk, 4096)
+	require.NoError(t, d.Snapshots().Write(own, state))
+	_, _, err := receive(d, fileOf(t, received, state), 1000)
+	require.NoError(t, err)
+	disk.Crash(sim.LoseUnsynced)
+	names := filesIn(disk, "snapshots", ".complete")
+	require.Len(t, names, 2)
+	require.True(t, bytes.Equal(fileOf(t, own, state), read(t, disk, names[0])))
+	require.True(t, bytes.Equal(fileOf(t, received, state), read(t, disk, names[1])))
+}
