@@ -88,20 +88,26 @@ func SnapshotOfFormat(version byte) []byte {
 // SnapshotOf returns a correctly sealed snapshot file of any meta and blocks; the first
 // block should be a configuration.
 func SnapshotOf(m raft.Snapshot, blocks ...[]byte) []byte {
+	total := 0
+	for _, block := range blocks[min(1, len(blocks)):] {
+		total += len(block)
+	}
+	return SnapshotWithTotal(uint64(total), m, blocks...)
+}
+
+// SnapshotWithTotal is SnapshotOf with an end that says how long the state is.
+func SnapshotWithTotal(total uint64, m raft.Snapshot, blocks ...[]byte) []byte {
 	b := encodeSnapshotHeader(m)
-	crc, total := binary.LittleEndian.Uint32(b[atHeaderCRC:]), 0
-	for k, block := range blocks {
+	crc := binary.LittleEndian.Uint32(b[atHeaderCRC:])
+	for _, block := range blocks {
 		if len(block) == 0 {
 			continue
 		}
 		block = append(make([]byte, blockHeaderBytes), block...)
 		crc = sealBlock(block, uint32(len(block)-blockHeaderBytes), crc)
 		b = append(b, block...)
-		if k > 0 {
-			total += len(block) - blockHeaderBytes
-		}
 	}
-	end := binary.LittleEndian.AppendUint64(make([]byte, blockHeaderBytes), uint64(total))
+	end := binary.LittleEndian.AppendUint64(make([]byte, blockHeaderBytes), total)
 	sealBlock(end, 0, crc)
 	return append(b, end...)
 }

@@ -250,6 +250,7 @@ func TestAReceivedFileThatIsDamagedCostsOnlyItself(t *testing.T) {
 		"nothing":           {},
 		"no snapshot":       []byte("no snapshot at all"),
 		"no configuration":  wal.SnapshotOf(m, nil),
+		"wrong total":       wal.SnapshotWithTotal(4, m, m.Configuration.Encode(), []byte("state")),
 		"bad configuration": wal.SnapshotOf(m, []byte{1, 2}),
 		"no index":          wal.SnapshotOf(raft.Snapshot{Term: 1}, m.Configuration.Encode()),
 	} {
