@@ -48,8 +48,9 @@ func (r *Raft) tickLeaving() {
 		}
 		delete(r.leader.peers, out.ID)
 	}
-	if len(stay) != len(r.leader.leaving) {
-		r.leader.leaving = stay
+	gone := len(stay) < len(r.leader.leaving)
+	r.leader.leaving = stay // with their ticks, or nobody would ever be let go of
+	if gone {
 		r.addPeers()
 	}
 }
