@@ -57,8 +57,13 @@ func (r *Raft) settleConfigurations() {
 // are safe: the last change is committed (thesis §4.1), and so is an entry of the
 // leader's own term. Without the second, two leaders can change the same
 // configuration in ways whose majorities do not meet (Ongaro, raft-dev, 2015).
+//
+// A leader that hands over, or whose own removal is committed, leaves changes to the next:
+// each would be one more entry before the other one can lead, and in a cluster that it is
+// no part of, it has nothing to change.
 func (r *Raft) mayChangeConfiguration() bool {
-	return r.ConfigurationIndex() <= r.commitIndex && r.committedInTerm()
+	safe := r.ConfigurationIndex() <= r.commitIndex && r.committedInTerm()
+	return safe && r.leader.transfer == nil && r.Configuration().IsVoter(r.cfg.ID)
 }
 
 // AddLearner adds a server that receives the log without counting in any majority,
@@ -115,7 +120,7 @@ func (r *Raft) trackCatchUp(from NodeID, p *progress) {
 
 // promoteCaughtUp makes a learner a voter, if the configuration may change.
 func (r *Raft) promoteCaughtUp() {
-	if !r.mayChangeConfiguration() || r.leader.transfer != nil {
+	if !r.mayChangeConfiguration() {
 		return
 	}
 	for _, m := range r.Configuration().Members {

@@ -9,8 +9,8 @@ var ErrNotLeader = errors.New("raft: not the leader")
 var ErrBusy = errors.New("raft: too many uncommitted entries")
 
 // ErrConfigurationBusy says that the configuration cannot change now: another
-// change is not committed yet, or the leader has not committed an entry of its own
-// term. Nothing was done.
+// change is not committed yet, the leader has not committed an entry of its own
+// term, or it is about to hand over. Nothing was done.
 var ErrConfigurationBusy = errors.New("raft: a configuration change is in progress")
 
 // ErrBadMember says that a server cannot be added: its id or an address is too

@@ -15,7 +15,7 @@ func (r *Raft) RemoveServer(id NodeID) (Index, Term, error) {
 		return 0, 0, ErrUnknownMember
 	case c.IsVoter(id) && c.Voters() == 1:
 		return 0, 0, ErrLastVoter
-	case !r.mayChangeConfiguration() || r.leader.transfer != nil:
+	case !r.mayChangeConfiguration():
 		return 0, 0, ErrConfigurationBusy
 	}
 	r.trace(RuleRemove, id, r.log.lastIndex()+1, r.currentTerm)
