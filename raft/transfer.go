@@ -16,7 +16,11 @@ func (r *Raft) TransferLeadership(to NodeID) error {
 	if r.state != Leader {
 		return ErrNotLeader
 	}
-	if to == nobody {
+	switch {
+	case to != nobody:
+	case r.leader.transfer != nil:
+		to = r.leader.transfer.to // whoever it is
+	default:
 		to = r.successor()
 	}
 	switch _, known := r.Configuration().Member(to); {
