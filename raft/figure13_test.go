@@ -225,6 +225,20 @@ func TestTheSnapshotsConfigurationIsInUse(t *testing.T) {
 	require.Equal(t, members(5), s.restart().Configuration())
 }
 
+// One that follows the snapshot in the log is in use before and after, and may be undone.
+func TestAConfigurationAfterTheSnapshotStaysInUse(t *testing.T) {
+	s := newServer(t, 3, 1, 1)
+	s.HandleAppendEntries(configured(from(1, 2, 1, 1, 1), members(4)))
+	require.True(t, s.receive(1, snapshotAt(2, 1)))
+	require.Equal(t, members(4), s.Configuration())
+	s.settle()
+	again := s.restart()
+	require.Equal(t, members(4), again.Configuration())
+	again.HandleAppendEntries(from(2, 2, 1, 2))
+	require.Equal(t, members(3), again.Configuration())
+	require.Equal(t, Index(1), again.ConfigurationIndex())
+}
+
 // --- §7, Figure 12 and the text around it ---
 
 // "Each server takes snapshots independently, covering just the committed entries in

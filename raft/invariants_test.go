@@ -43,6 +43,13 @@ func TestAssertionsStateTheTheorems(t *testing.T) {
 		"is not beyond matchIndex":  {leader, func(s *server) { s.leader.peers["n2"].matchIndex = 9 }},
 		"nextIndex 9 beyond":        {leader, func(s *server) { s.leader.peers["n2"].nextIndex = 9 }},
 		"messages in flight":        {leader, func(s *server) { s.leader.peers["n2"].inflight = 9 }},
+		"beyond applied":            {follower, func(s *server) { s.snapshot.Index = 1 }},
+		"but the snapshot ends at":  {follower, func(s *server) { s.log.compact(1) }},
+		"is not in the log":         {leader, func(s *server) { s.snapshot = snapshotAt(2, 1) }},
+		"last entry of term 9":      {follower, func(s *server) { s.log.append(Entry{Index: 4, Term: 9}) }},
+		"believes in leader":        {leader, func(s *server) { s.leaderID = nobody }},
+		"but only 2 is applied":     {leader, func(s *server) { s.Compact(snapshotAt(3, 2)) }},
+		"voted for \"n2\"":          {leader, func(s *server) { s.votedFor, s.shadow.vote = "n2", "n2" }},
 		"cannot win an election":    {follower, func(s *server) { s.becomeLeader() }},
 		"append of 9@2 after 3@2":   {follower, func(s *server) { s.log.append(Entry{Index: 9, Term: 2}) }},
 		"append of 4@1 after 3@2":   {follower, func(s *server) { s.log.append(Entry{Index: 4, Term: 1}) }},
@@ -80,9 +87,12 @@ func TestAServerThatCannotBeIsNotStarted(t *testing.T) {
 		require.Panics(t, func() { New(cfg, Restored{}) }, name)
 	}
 	for name, disk := range map[string]Restored{
-		"a hole":         {Term: 2, Entries: []Entry{{Index: 2, Term: 1}}},
-		"terms decrease": {Term: 2, Entries: []Entry{{Index: 1, Term: 2}, {Index: 2, Term: 1}}},
-		"term too new":   {Term: 1, Entries: []Entry{{Index: 1, Term: 2}}},
+		"a hole":                              {Term: 2, Entries: []Entry{{Index: 2, Term: 1}}},
+		"a gap after the snapshot":            {Term: 2, Snapshot: snapshotAt(5, 1), Entries: []Entry{{Index: 7, Term: 1}}},
+		"another term at the snapshot's end":  {Term: 2, Snapshot: snapshotAt(5, 2), Entries: []Entry{{Index: 5, Term: 1}}},
+		"a log that ends before the snapshot": {Term: 2, Snapshot: snapshotAt(5, 1), Entries: []Entry{{Index: 3, Term: 1}, {Index: 4, Term: 1}}},
+		"terms decrease":                      {Term: 2, Entries: []Entry{{Index: 1, Term: 2}, {Index: 2, Term: 1}}},
+		"term too new":                        {Term: 1, Entries: []Entry{{Index: 1, Term: 2}}},
 	} {
 		require.Panics(t, func() { start(t, Config{}, disk) }, name)
 	}

@@ -46,3 +46,57 @@ func TestNothingBetweenBackwardsIndexes(t *testing.T) {
 	require.Empty(t, l.between(1, 0))
 	require.True(t, l.matches(0, 0))
 }
+
+// The log counts its bytes, so that somebody can say when it is long enough for a snapshot.
+func TestALogKnowsItsSize(t *testing.T) {
+	l := newLog(Snapshot{}, nil)
+	size := func() int { require.Equal(t, sizeOf(l.entries), l.bytes); return l.bytes }
+	for k := range 10 {
+		l.append(Entry{Index: Index(k) + 1, Term: 1, Data: make([]byte, k)})
+	}
+	require.Equal(t, 10*entryOverhead+45, size())
+	l.truncate(10)
+	require.Equal(t, 9*entryOverhead+36, size())
+	l.compact(5)
+	require.Equal(t, 4*entryOverhead+26, size())
+	l.compact(3)
+	require.Equal(t, Index(5), l.base, "what is gone is gone")
+	l.reset(20, 3)
+	require.Zero(t, size())
+	restored := newLog(Snapshot{Index: 4, Term: 1}, logOf(members(1), 1, 1, 1, 1, 1)[2:])
+	require.Equal(t, Index(3), restored.base)
+	require.Equal(t, sizeOf(restored.entries), restored.bytes)
+}
+
+// What a message in flight holds stays; what nobody holds may go.
+func TestCompactionMovesWhatStaysToAnArrayOfItsOwn(t *testing.T) {
+	l := newLog(Snapshot{}, logOf(members(1), 1, 1, 1, 1))
+	sent := l.between(2, 4)
+	l.compact(2)
+	l.truncate(3)
+	l.append(Entry{Index: 3, Term: 2})
+	require.Equal(t, []Term{1, 1, 1}, []Term{sent[0].Term, sent[1].Term, sent[2].Term})
+	require.Equal(t, Term(1), l.term(2), "the base keeps its term")
+	require.Equal(t, Index(3), l.truncateFrom)
+}
+
+// What no Save has carried, and a snapshot covers, need not be saved any more.
+func TestWhatASnapshotTakesThePlaceOfIsNotSavedAnyMore(t *testing.T) {
+	l := newLog(Snapshot{}, nil)
+	l.append(logOf(members(1), 1, 1, 1, 1)...)
+	l.compact(3)
+	require.Equal(t, Index(4), l.unsavedFrom)
+	l.reset(9, 2)
+	require.Equal(t, Index(10), l.unsavedFrom)
+	require.Zero(t, l.truncateFrom)
+}
+
+func TestEntriesThatAreAskedForOutsideTheLogAreLeftOut(t *testing.T) {
+	s := leaderOf(t, 1)
+	s.Propose([]byte("x"))
+	require.Len(t, s.LogEntries(0, 99), 3)
+	s.settle()
+	s.compact()
+	require.Empty(t, s.LogEntries(0, 99))
+	require.Empty(t, s.LogEntries(2, 1))
+}

@@ -22,6 +22,11 @@ func TestMessagesThatNoServerSendsAreRefused(t *testing.T) {
 		change(&a)
 		return a
 	}
+	chunk := func(change func(*InstallSnapshotArgs)) InstallSnapshotArgs {
+		a := chunkOf(3, snapshotAt(9, 2), 10)
+		change(&a)
+		return a
+	}
 	for name, m := range map[string]interface{ Validate() error }{
 		"append: no leader":             appendEntries(func(a *AppendEntriesArgs) { a.LeaderID = "" }),
 		"append: long id":               appendEntries(func(a *AppendEntriesArgs) { a.LeaderID = long }),
@@ -46,6 +51,26 @@ func TestMessagesThatNoServerSendsAreRefused(t *testing.T) {
 		"vote reply: huge term":         RequestVoteReply{Term: 1 << 63},
 		"append reply: term 0":          AppendEntriesReply{},
 		"append reply: huge conflict":   AppendEntriesReply{Term: 1, ConflictIndex: 1 << 63},
+		"vote reply: huge index":        RequestVoteReply{RemovedAt: 1 << 63},
+		"chunk: no leader":              chunk(func(a *InstallSnapshotArgs) { a.LeaderID = "" }),
+		"chunk: term 0":                 chunk(func(a *InstallSnapshotArgs) { a.Term = 0 }),
+		"chunk: of no index":            chunk(func(a *InstallSnapshotArgs) { a.LastIncludedIndex = 0 }),
+		"chunk: huge index":             chunk(func(a *InstallSnapshotArgs) { a.LastIncludedIndex = 1 << 63 }),
+		"chunk: of no term":             chunk(func(a *InstallSnapshotArgs) { a.LastIncludedTerm = 0 }),
+		"chunk: newer than its leader":  chunk(func(a *InstallSnapshotArgs) { a.LastIncludedTerm = 4 }),
+		"chunk: beyond the file":        chunk(func(a *InstallSnapshotArgs) { a.Offset = 31 }),
+		"chunk: longer than the file":   chunk(func(a *InstallSnapshotArgs) { a.Offset = 25 }),
+		"chunk: huge offset":            chunk(func(a *InstallSnapshotArgs) { a.Offset = 1<<64 - 1 }),
+		"chunk: huge file":              chunk(func(a *InstallSnapshotArgs) { a.Size = 1 << 51 }),
+		"chunk: too long":               chunk(func(a *InstallSnapshotArgs) { a.Data, a.Size = make([]byte, MaxChunkBytes+1), 1<<30 }),
+		"chunk: not the last":           chunk(func(a *InstallSnapshotArgs) { a.Done = true }),
+		"chunk: the last":               chunk(func(a *InstallSnapshotArgs) { a.Offset = 20 }),
+		"chunk reply: term 0":           InstallSnapshotReply{},
+		"chunk reply: huge offset":      InstallSnapshotReply{Term: 1, Offset: 1 << 51},
+		"timeout now: nobody":           TimeoutNowArgs{Term: 1},
+		"timeout now: term 0":           TimeoutNowArgs{LeaderID: "n2"},
+		"timeout now: huge term":        TimeoutNowArgs{LeaderID: "n2", Term: 1 << 63},
+		"timeout now reply: huge term":  TimeoutNowReply{Term: 1 << 63},
 		"read: nobody":                  ReadIndexArgs{},
 		"read reply: huge index":        ReadIndexReply{Index: 1 << 63},
 	} {
@@ -54,6 +79,8 @@ func TestMessagesThatNoServerSendsAreRefused(t *testing.T) {
 	for _, m := range []interface{ Validate() error }{
 		from(3, 1, 1, 2, 3), from(1, 0, 0), vote(3, 2, 2), vote(1, 0, 0), RequestVoteReply{},
 		AppendEntriesReply{Term: 1, ConflictIndex: 4, ConflictTerm: 1}, ReadIndexArgs{From: "n1"}, ReadIndexReply{Index: 4},
+		chunkOf(3, snapshotAt(9, 2), 0), chunkOf(3, snapshotAt(9, 2), 20), InstallSnapshotReply{Term: 1, Offset: 30},
+		TimeoutNowArgs{Term: 1, LeaderID: "n2"}, TimeoutNowReply{},
 	} {
 		require.NoError(t, m.Validate(), "%+v", m)
 	}

@@ -35,6 +35,8 @@ func TestAFollowerThatLagsBehindCatchesUpBySnapshotAndGoesOnWithEntries(t *testi
 		require.True(t, stored)
 	}
 	require.Equal(t, Transferred{30, 30}, s.Status().Peers[1].Snapshot)
+	require.Equal(t, "100 %", n3.Status().Receiving.String())
+	require.Zero(t, Transferred{}.Percent())
 	require.Empty(t, chunksTo("n3", s.sent), "n3 is busy with the file")
 
 	s.HeartbeatTimeout()
