@@ -11,7 +11,6 @@ type log struct {
 	base     Index
 	baseTerm Term
 	entries  []Entry // entries[k] has index base+1+k
-	bytes    int     // size of the entries
 
 	// unsavedFrom is the first index that no Save has carried yet, and truncateFrom
 	// (if not 0) what the next Save must remove first.
@@ -32,7 +31,6 @@ func newLog(s Snapshot, entries []Entry) log {
 			broken("restored log has %v at position %d after %d@%d", e, k, l.base, l.baseTerm)
 		}
 		term = e.Term
-		l.bytes += e.size()
 	}
 	if !l.matches(s.Index, s.Term) {
 		broken("restored log (%d, %d] does not continue the snapshot %d@%d", l.base, l.lastIndex(), s.Index, s.Term)
@@ -100,7 +98,6 @@ func (l *log) append(entries ...Entry) {
 			broken("append of %v after %d@%d", e, l.lastIndex(), l.lastTerm())
 		}
 		l.entries = append(l.entries, e)
-		l.bytes += e.size()
 	}
 }
 
@@ -108,7 +105,6 @@ func (l *log) append(entries ...Entry) {
 // out to be saved must be removed from the disk as well.
 func (l *log) truncate(i Index) {
 	k := i - l.base - 1
-	l.bytes -= sizeOf(l.entries[k:])
 	l.entries = l.entries[:k:k]
 	if i >= l.unsavedFrom {
 		return // no Save has carried it
@@ -127,7 +123,6 @@ func (l *log) compact(i Index) {
 	}
 	l.baseTerm = l.term(i)
 	rest := l.entries[i-l.base:]
-	l.bytes -= sizeOf(l.entries[:i-l.base])
 	l.base, l.entries = i, append([]Entry(nil), rest...)
 	l.unsavedFrom = max(l.unsavedFrom, i+1)
 }

@@ -39,8 +39,8 @@ type Raft struct {
 	votedFor    NodeID // cleared where currentTerm rises, and nowhere else
 	log         log
 	snapshot    Snapshot // takes the place of the log up to its Index (§7)
-	// trailingBytes is the size of the entries that are kept although snapshot has them.
-	trailingBytes int
+	// appliedBytes is the size of the entries that are applied and that snapshot lacks.
+	appliedBytes int
 
 	// Volatile state on all servers (Figure 2).
 	commitIndex Index
@@ -116,7 +116,6 @@ func New(cfg Config, disk Restored) *Raft {
 		savedTerm: disk.Term, savedIndex: r.log.lastIndex(),
 		handedSnapshot: disk.Snapshot.Index, savedSnapshot: disk.Snapshot.Index,
 	}
-	r.trailingBytes = sizeOf(r.log.between(r.log.base+1, disk.Snapshot.Index))
 	r.noteMembership(disk.Snapshot.Configuration)
 	// A configuration counts from the log, committed or not: to forget the
 	// uncommitted one at a restart is NuRaft#67.
@@ -270,6 +269,7 @@ func (r *Raft) takeApply() {
 		r.effects.Apply = r.log.between(r.lastApplied+1, r.commitIndex)
 	}
 	r.lastApplied += Index(len(r.effects.Apply))
+	r.appliedBytes += sizeOf(r.effects.Apply)
 	r.trace(RuleApply, nobody, r.lastApplied, 0)
 }
 

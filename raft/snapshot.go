@@ -16,8 +16,9 @@ type Snapshot struct {
 func (r *Raft) Snapshot() Snapshot { return r.snapshot }
 
 // NextSnapshot says what a snapshot of the state machine would cover if it were
-// taken now, and how many bytes of log came after the one before it. It is false if
-// none can be taken.
+// taken now, and how many bytes of log it would take the place of: not those that are yet
+// to be applied, or a server with a long way to go would make one useless snapshot after
+// the other. It is false if none can be taken.
 func (r *Raft) NextSnapshot() (s Snapshot, logBytes int, ok bool) {
 	c := r.configurations[0]
 	if r.lastApplied <= r.snapshot.Index || c.index > r.lastApplied {
@@ -26,7 +27,7 @@ func (r *Raft) NextSnapshot() (s Snapshot, logBytes int, ok bool) {
 	return Snapshot{
 		Index: r.lastApplied, Term: r.log.term(r.lastApplied),
 		Configuration: c.Configuration, ConfigurationIndex: c.index,
-	}, r.log.bytes - r.trailingBytes, true
+	}, r.appliedBytes, true
 }
 
 // Compact tells that a snapshot of the own state machine is complete: it comes into
@@ -42,14 +43,10 @@ func (r *Raft) Compact(s Snapshot) bool {
 	}
 	assert(s.Index <= r.lastApplied, "snapshot through %d, but only %d is applied", s.Index, r.lastApplied)
 	r.snapshot = s
-	keep := s.Index
-	r.trailingBytes = 0
-	for keep > r.log.base {
-		size := r.log.entry(keep).size()
-		if r.trailingBytes+size > r.cfg.TrailingBytes {
-			break
-		}
-		r.trailingBytes += size
+	r.appliedBytes = sizeOf(r.log.between(s.Index+1, r.lastApplied))
+	keep, room := s.Index, r.cfg.TrailingBytes
+	for keep > r.log.base && r.log.entry(keep).size() <= room {
+		room -= r.log.entry(keep).size()
 		keep--
 	}
 	r.log.compact(keep)
@@ -141,7 +138,7 @@ func (r *Raft) FinishSnapshot(s Snapshot) bool {
 			r.becomeFollower(r.currentTerm, nobody) // it asked for votes with another log
 		}
 	}
-	r.snapshot, r.trailingBytes = s, 0
+	r.snapshot, r.appliedBytes = s, 0
 	r.adoptConfiguration(s)
 	r.commitIndex, r.lastApplied = s.Index, s.Index
 	r.trace(RuleSnapshotInstalled, nobody, s.Index, s.Term)

@@ -500,27 +500,47 @@ func TestTheEndOfTheLogStaysAlthoughASnapshotCoversIt(t *testing.T) {
 	s.cfg.TrailingBytes = 2 * (1 + entryOverhead)
 	s.Propose([]byte("x"), []byte("y"), []byte("z"))
 	s.settle()
-	m, logBytes, _ := s.NextSnapshot()
-	require.Equal(t, s.log.bytes, logBytes)
+	m, _, _ := s.NextSnapshot()
 	require.True(t, s.Compact(m))
 	require.Equal(t, Index(3), s.log.base, "y and z stay")
 	require.Equal(t, Index(4), s.flush().Save.KeepFrom)
 	s.Propose([]byte("w"))
 	s.settle()
-	_, logBytes, _ = s.NextSnapshot()
-	require.Equal(t, 1+entryOverhead, logBytes, "w alone came after the snapshot")
 
 	again := s.restart()
 	require.Equal(t, m, again.Snapshot())
 	require.Equal(t, Index(4), again.log.base, "nobody knows the term before the first entry")
 	require.Equal(t, Index(6), again.log.lastIndex())
 	require.Equal(t, m.Index, again.lastApplied)
-	require.Equal(t, 1+entryOverhead, again.trailingBytes)
 }
 
-func TestALogWithoutTrailingBytesKeepsNothing(t *testing.T) {
-	s := leaderOf(t, 1)
-	s.compact()
-	require.Zero(t, s.log.bytes)
-	require.Zero(t, s.trailingBytes)
+// Whoever decides when to take a snapshot wants to know how much log it would replace: not
+// what is yet to be applied, and not what the last one has.
+func TestASnapshotIsWorthWhatWasAppliedSinceTheLastOne(t *testing.T) {
+	worth := func(s *server) int {
+		_, bytes, _ := s.NextSnapshot()
+		return bytes
+	}
+	const one = 1 + entryOverhead
+	s := newServer(t, 3, 1, 1, 1, 1, 1) // 2 to 5 have a byte each
+	s.HandleAppendEntries(commits(1, 1))
+	s.settle()
+	config := s.log.entry(1)
+	require.Equal(t, config.size(), worth(s), "the rest is not known to be committed")
+	a := from(1, 5, 1)
+	a.LeaderCommit = 3
+	s.HandleAppendEntries(a)
+	s.settle()
+	require.Equal(t, config.size()+2*one, worth(s))
+	m, _, _ := s.NextSnapshot()
+	s.HandleAppendEntries(commits(5, 1))
+	s.settle()
+	require.True(t, s.Compact(m))
+	require.Equal(t, 2*one, worth(s), "4 and 5 came while it was written")
+	require.True(t, s.receive(1, snapshotAt(9, 1)))
+	a = from(1, 9, 1, 1)
+	a.LeaderCommit = 10
+	s.HandleAppendEntries(a)
+	s.settle()
+	require.Equal(t, 2+entryOverhead, worth(s))
 }
