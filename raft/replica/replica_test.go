@@ -2,8 +2,6 @@ package replica_test
 
 import (
 	"errors"
-	"io"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,132 +9,6 @@ import (
 	"dbdb/raft"
 	"dbdb/raft/replica"
 )
-
-// The edges of a replica, moved by hand.
-
-// disk keeps Saves until sync.
-type disk struct{ queue []func(error) }
-
-func (d *disk) Save(_ raft.Save, done func(error)) { d.queue = append(d.queue, done) }
-
-// transport keeps calls.
-type transport struct {
-	configurations []raft.Configuration
-	votes          []func(raft.RequestVoteReply, error)
-	appends        []appendCall
-	reads          []func(raft.ReadIndexReply, error)
-}
-
-type appendCall struct {
-	to   raft.NodeID
-	args raft.AppendEntriesArgs
-	done func(raft.AppendEntriesReply, error)
-}
-
-func (n *transport) Configure(c raft.Configuration) { n.configurations = append(n.configurations, c) }
-
-func (n *transport) RequestVote(_ raft.NodeID, _ raft.RequestVoteArgs, done func(raft.RequestVoteReply, error)) {
-	n.votes = append(n.votes, done)
-}
-
-func (n *transport) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) {
-	n.appends = append(n.appends, appendCall{to, a, done})
-}
-
-func (n *transport) ReadIndex(_ raft.NodeID, _ raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) {
-	n.reads = append(n.reads, done)
-}
-
-// machine remembers what was applied and answers with it.
-type machine struct{ applied []string }
-
-func (m *machine) Apply(_ raft.Index, cmd []byte) []byte {
-	m.applied = append(m.applied, string(cmd))
-	return append([]byte("did "), cmd...)
-}
-
-type rig struct {
-	*replica.Replica
-	t         *testing.T
-	disk      disk
-	transport transport
-	machine   machine
-	failed    error
-}
-
-// newRig starts n1 of a cluster of voters n1, n2, n3, whose log ends at 1@1.
-func newRig(t *testing.T, voters int) *rig {
-	r := &rig{t: t}
-	var c raft.Configuration
-	for k := range voters {
-		c.Members = append(c.Members, raft.Member{ID: raft.NodeID("n" + string(rune('1'+k))), Role: raft.Voter})
-	}
-	entry := raft.Entry{Index: 1, Term: 1, Kind: raft.EntryConfiguration, Data: c.Encode()}
-	r.Replica = replica.New(replica.Config{
-		Raft:         raft.Config{ID: "n1", Rand: rand.New(rand.NewPCG(1, 2))},
-		Disk:         &r.disk,
-		Transport:    &r.transport,
-		StateMachine: &r.machine,
-		Failed:       func(err error) { r.failed = err },
-	}, raft.Restored{Term: 1, Entries: []raft.Entry{entry}})
-	return r
-}
-
-// sync makes everything durable that was handed to the disk, and flushes.
-func (r *rig) sync() {
-	for len(r.disk.queue) > 0 {
-		queue := r.disk.queue
-		r.disk.queue = nil
-		for _, done := range queue {
-			done(nil)
-		}
-		r.Flush()
-	}
-}
-
-// elect makes n1 the leader, in term 2; of a cluster of three, with n2's help.
-func (r *rig) elect() {
-	for r.Raft().State() != raft.Leader {
-		r.Tick()
-		r.Flush()
-		r.sync()
-		votes := r.transport.votes
-		r.transport.votes = nil
-		for _, done := range votes {
-			done(raft.RequestVoteReply{Term: r.Raft().Term(), VoteGranted: true}, nil)
-			r.Flush()
-			r.sync()
-		}
-	}
-}
-
-// answer replies with success to all AppendEntries, until there are none.
-func (r *rig) answer() {
-	for len(r.transport.appends) > 0 {
-		calls := r.transport.appends
-		r.transport.appends = nil
-		for _, c := range calls {
-			c.done(raft.AppendEntriesReply{Term: c.args.Term, Success: true}, nil)
-		}
-		r.Flush()
-		r.sync()
-	}
-}
-
-func entries(term raft.Term, prev raft.Index, prevTerm raft.Term, cmds ...string) raft.AppendEntriesArgs {
-	a := raft.AppendEntriesArgs{Term: term, LeaderID: "n2", PrevLogIndex: prev, PrevLogTerm: prevTerm}
-	for k, cmd := range cmds {
-		a.Entries = append(a.Entries, raft.Entry{Index: prev + raft.Index(k) + 1, Term: term, Kind: raft.EntryCommand, Data: []byte(cmd)})
-	}
-	return a
-}
-
-func (r *rig) appendEntries(a raft.AppendEntriesArgs) *raft.AppendEntriesReply {
-	var got raft.AppendEntriesReply
-	r.AppendEntries(a, func(rep raft.AppendEntriesReply) { got = rep })
-	r.Flush()
-	return &got
-}
 
 // --- Durable before it leaves ---
 
@@ -486,12 +358,3 @@ func TestAReadConfirmedInTheBatchThatLosesTheLeadershipIsAskedAgain(t *testing.T
 	require.True(t, done)
 	require.NoError(t, err)
 }
-
-func (n *transport) InstallSnapshot(raft.NodeID, raft.InstallSnapshotArgs, func(raft.InstallSnapshotReply, error)) {
-}
-
-func (n *transport) TimeoutNow(raft.NodeID, raft.TimeoutNowArgs, func(raft.TimeoutNowReply, error)) {}
-
-func (m *machine) Snapshot() io.WriterTo { panic("not asked for") }
-
-func (m *machine) Restore(io.Reader) (func(), error) { panic("not asked for") }

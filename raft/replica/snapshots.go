@@ -30,7 +30,8 @@ const snapshotRetryTicks = 500
 
 // take begins a snapshot when the log has grown by SnapshotBytes since the last one, or
 // by the size of that one, if it is larger: so the log takes no more memory than the
-// state, and the disk has no more to do than a small multiple of writing the log. The state machine hands out a consistent cut and goes on.
+// state, and the disk has no more to do than a small multiple of writing the log. The
+// state machine hands out a consistent cut and goes on.
 func (s *snapshots) take(p *Replica) {
 	if s.writing || s.now < s.retryAt {
 		return
