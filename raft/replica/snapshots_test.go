@@ -31,16 +31,18 @@ func (r *rig) write(cmds ...string) {
 	r.answerFrom("n2")
 }
 
-// answerFrom replies with success to all AppendEntries to one server.
+// answerFrom replies with success to all AppendEntries to one server. The others' stay.
 func (r *rig) answerFrom(peer raft.NodeID) {
 	for again := true; again; r.sync() {
 		calls := r.transport.appends
 		r.transport.appends, again = nil, false
 		for _, c := range calls {
-			if c.to == peer {
-				again = true
-				c.done(raft.AppendEntriesReply{Term: c.args.Term, Success: true}, nil)
+			if c.to != peer {
+				r.transport.appends = append(r.transport.appends, c)
+				continue
 			}
+			again = true
+			c.done(raft.AppendEntriesReply{Term: c.args.Term, Success: true}, nil)
 		}
 		r.Flush()
 	}
