@@ -28,12 +28,12 @@ type files struct {
 	log   *slog.Logger
 	stop  chan struct{}
 
-	own, incoming, outgoing *mailbox  // of work
-	warned                  time.Time // when a failed read was logged last
-}
+	own, incoming, outgoing *mailbox // of work
 
-// warnEvery is how often a snapshot that cannot be read is worth a line.
-const warnEvery = 5 * time.Second
+	// What failed is tried again with the next heartbeat, and said when it begins to fail.
+	// Each belongs to the goroutine of its kind of work.
+	receiveFails, readFails bool
+}
 
 func newFiles(store Snapshots, post func(func()), log *slog.Logger) *files {
 	return &files{
@@ -77,10 +77,10 @@ func (f *files) Write(m raft.Snapshot, state io.WriterTo, done func(error)) {
 func (f *files) Read(index raft.Index, term raft.Term, offset uint64, done func([]byte, uint64, error)) {
 	f.outgoing.put(func() {
 		chunk, size, err := f.store.ReadAt(index, term, offset)
-		if err != nil && time.Since(f.warned) > warnEvery { // it is tried again with each heartbeat
-			f.warned = time.Now()
+		if err != nil && !f.readFails {
 			f.log.Warn("a snapshot cannot be read for another server", "index", uint64(index), "err", err)
 		}
+		f.readFails = err != nil
 		f.post(func() { done(chunk, size, err) })
 	})
 }
@@ -89,9 +89,10 @@ func (f *files) Read(index raft.Index, term raft.Term, offset uint64, done func(
 func (f *files) Receive(offset uint64, chunk []byte, done func(error)) {
 	f.incoming.put(func() {
 		err := f.store.Receive(offset, chunk)
-		if err != nil {
+		if err != nil && !f.receiveFails {
 			f.log.Warn("a snapshot cannot be received", "err", err)
 		}
+		f.receiveFails = err != nil
 		f.post(func() { done(err) })
 	})
 }
