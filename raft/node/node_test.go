@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,7 +100,11 @@ func (l *memoryLog) MarkIdle() error {
 	return l.err
 }
 
-type counter struct{ applied []string }
+// counter is a state machine. If it is slow, snapshots of it never end.
+type counter struct {
+	applied []string
+	slow    atomic.Bool
+}
 
 func (c *counter) Apply(_ raft.Index, cmd []byte) []byte {
 	c.applied = append(c.applied, string(cmd))
@@ -113,7 +118,7 @@ type cluster struct {
 	machines []*counter
 }
 
-func startCluster(t *testing.T, size int) *cluster {
+func startCluster(t *testing.T, size int, change func(*Config)) *cluster {
 	c := &cluster{t: t, network: network{nodes: map[raft.NodeID]*Node{}, cut: map[raft.NodeID]bool{}}}
 	var conf raft.Configuration
 	for k := range size {
@@ -123,11 +128,13 @@ func startCluster(t *testing.T, size int) *cluster {
 	for k, m := range conf.Members {
 		log, machine := &memoryLog{delay: time.Millisecond}, &counter{}
 		c.logs, c.machines = append(c.logs, log), append(c.machines, machine)
-		n, err := Open(Config{
+		cfg := Config{
 			Raft: raft.Config{ID: m.ID, Rand: rand.New(rand.NewPCG(uint64(k), 1))}, Log: log, Snapshots: &memorySnapshots{},
 			Restored:  raft.Restored{Term: 1, Entries: []raft.Entry{first}},
 			Transport: endpoint{&c.network, m.ID}, StateMachine: machine,
-		})
+		}
+		change(&cfg)
+		n, err := Open(cfg)
 		require.NoError(t, err)
 		c.mu.Lock()
 		c.nodes[m.ID] = n
@@ -175,8 +182,13 @@ func (c *cluster) isolate(n *Node) {
 }
 
 func inBubble(t *testing.T, size int, test func(*testing.T, *cluster)) {
+	inBubbleWith(t, size, func(*Config) {}, test)
+}
+
+// inBubbleWith changes the configuration of each node first.
+func inBubbleWith(t *testing.T, size int, change func(*Config), test func(*testing.T, *cluster)) {
 	synctest.Test(t, func(t *testing.T) {
-		c := startCluster(t, size)
+		c := startCluster(t, size, change)
 		defer c.close()
 		test(t, c)
 	})
@@ -397,9 +409,20 @@ func (e endpoint) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(ra
 }
 
 // Snapshot implements replica.StateMachine. The cut is a copy.
-func (c *counter) Snapshot() io.WriterTo { return bytes.NewBufferString(strings.Join(c.applied, "\n")) }
+func (c *counter) Snapshot() io.WriterTo {
+	if c.slow.Load() {
+		return endlessState{}
+	}
+	return bytes.NewBufferString(strings.Join(c.applied, "\n"))
+}
 
 func (c *counter) Restore(r io.Reader) (func(), error) {
+	for c.slow.Load() {
+		time.Sleep(time.Millisecond)
+		if _, err := r.Read(make([]byte, 0)); err != nil {
+			return nil, err
+		}
+	}
 	b, err := io.ReadAll(r)
 	return func() { c.applied = strings.Split(string(b), "\n") }, err
 }
@@ -408,42 +431,93 @@ func (c *counter) Restore(r io.Reader) (func(), error) {
 // is covered, and the state.
 type memorySnapshots struct {
 	mu       sync.Mutex
-	own      []byte
+	files    map[raft.Index][]byte // in force, or about to be
 	incoming []byte
+	chunks   int           // that arrived
+	working  int           // on a state, right now
+	delay    time.Duration // of each chunk that arrives
 	err      error
 }
 
+func (s *memorySnapshots) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// busy says whether a state is being written or read.
+func (s *memorySnapshots) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.working > 0
+}
+
+func (s *memorySnapshots) work(change int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.working += change
+}
+
 func (s *memorySnapshots) Write(m raft.Snapshot, state io.WriterTo) error {
+	s.work(1)
+	defer s.work(-1)
 	head, _ := json.Marshal(m)
 	file := bytes.NewBuffer(append(head, '\n'))
 	_, err := state.WriteTo(file)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.own = file.Bytes()
-	return errors.Join(err, s.err)
+	if err = errors.Join(err, s.err); err == nil {
+		s.keep(m.Index, file.Bytes())
+	}
+	return err
+}
+
+func (s *memorySnapshots) keep(i raft.Index, file []byte) {
+	if s.files == nil {
+		s.files = map[raft.Index][]byte{}
+	}
+	s.files[i] = file
 }
 
 // ReadAt reads tiny chunks, so that there are several.
-func (s *memorySnapshots) ReadAt(_ raft.Index, _ raft.Term, offset uint64) ([]byte, uint64, error) {
+func (s *memorySnapshots) ReadAt(i raft.Index, _ raft.Term, offset uint64) ([]byte, uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	size := uint64(len(s.own))
-	return s.own[offset:min(offset+100, size)], size, s.err
+	file := s.files[i]
+	size := uint64(len(file))
+	if file == nil || offset > size {
+		return nil, 0, fmt.Errorf("%d bytes of snapshot %d, and offset %d was asked for", size, i, offset)
+	}
+	return file[offset:min(offset+100, size)], size, s.err
 }
 
 func (s *memorySnapshots) Receive(offset uint64, chunk []byte) error {
+	time.Sleep(s.delay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.err != nil || offset != 0 && offset != uint64(len(s.incoming)) {
+		return errors.Join(errors.New("not stored"), s.err)
+	}
+	s.chunks++
 	s.incoming = append(s.incoming[:offset], chunk...)
-	return s.err
+	return nil
 }
 
 func (s *memorySnapshots) Received(load func(io.Reader) error) (m raft.Snapshot, err error) {
+	s.work(1)
+	defer s.work(-1)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	head, state, _ := bytes.Cut(s.incoming, []byte("\n"))
+	file := bytes.Clone(s.incoming)
+	s.mu.Unlock()
+	head, state, _ := bytes.Cut(file, []byte("\n"))
 	if err := json.Unmarshal(head, &m); err != nil {
 		return m, err
 	}
-	return m, load(bytes.NewReader(state))
+	if err := load(bytes.NewReader(state)); err != nil {
+		return m, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep(m.Index, file)
+	return m, nil
 }
