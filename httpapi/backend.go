@@ -93,6 +93,7 @@ type Info struct {
 	// RemovedAt is the index of the configuration that removed this node; 0 if it is a
 	// member, or was never one.
 	RemovedAt raft.Index
+	TookPart  bool // as a member, since the start
 	// Receiving says how much of the leader's snapshot has arrived; zero if none comes.
 	Receiving raft.Transferred
 	// LeaderContact is how long ago the leader was heard from; 0 on the leader.

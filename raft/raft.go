@@ -68,6 +68,7 @@ type Raft struct {
 	// which it may never see. A word from a leader clears it.
 	removedAt Index
 	wasMember bool // of some configuration in the log or the snapshot
+	tookPart  bool // as a member, since the start; see Status.TookPart
 
 	// lostElections counts the elections without a result since a leader was heard.
 	lostElections int

@@ -117,6 +117,14 @@ func (r *Raft) noteMembership(c Configuration) {
 	}
 }
 
+// noteTakingPart remembers that this server was a member while it was up to date. The
+// log of one that was removed while it was down names it too, until it has caught up.
+func (r *Raft) noteTakingPart(upToDate bool) {
+	if upToDate && !r.tookPart {
+		_, r.tookPart = r.Configuration().Member(r.cfg.ID)
+	}
+}
+
 // RemovedAt is the index of the configuration that removed this server, or 0: then it
 // is a member, was never one, or cannot know it.
 func (r *Raft) RemovedAt() Index {

@@ -11,6 +11,7 @@ func (r *Raft) becomeLeader() {
 	r.trace(RuleWonElection, nobody, 0, r.currentTerm)
 	r.appendAsLeader(EntryNoop, nil)
 	r.addPeers()
+	r.noteTakingPart(true)
 	r.trace(RuleNoop, nobody, r.log.lastIndex(), r.currentTerm)
 	r.HeartbeatTimeout() // "upon election: send initial empty AppendEntries RPCs"
 }
@@ -188,6 +189,7 @@ func (r *Raft) HandleAppendEntries(a AppendEntriesArgs) AppendEntriesReply {
 		r.setCommitIndex(commit)
 		r.trace(RuleFollowCommit, a.LeaderID, commit, r.log.term(commit))
 	}
+	r.noteTakingPart(r.commitIndex >= a.LeaderCommit)
 	return AppendEntriesReply{Term: r.currentTerm, Success: true}
 }
 

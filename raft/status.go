@@ -21,6 +21,9 @@ type Status struct {
 	SnapshotIndex Index       // where the snapshot ends; 0 if there is none
 	Receiving     Transferred // of a leader's snapshot
 	RemovedAt     Index       // see Raft.RemovedAt
+	// TookPart says that since its start this server has been a member, and up to date:
+	// if it is removed now, that was not while it was down.
+	TookPart bool
 
 	Configuration      Configuration // in use
 	ConfigurationIndex Index
@@ -67,6 +70,7 @@ func (r *Raft) Status() Status {
 		SnapshotIndex: r.snapshot.Index,
 		Receiving:     r.receiving(),
 		RemovedAt:     r.RemovedAt(),
+		TookPart:      r.tookPart,
 	}
 	if r.state == Leader {
 		s.LeaderHeard = 0

@@ -46,7 +46,7 @@ func (b *backend) Info() httpapi.Info {
 		Name: b.name, ID: i.ID, Cluster: m.cluster,
 		State: i.State, Term: i.Term, Leader: i.Leader,
 		CommitIndex: i.CommitIndex, LeaderCommit: i.LeaderCommit, AppliedIndex: i.AppliedIndex, LastIndex: i.LastIndex,
-		SnapshotIndex: i.SnapshotIndex, Configuration: i.Configuration, RemovedAt: i.RemovedAt,
+		SnapshotIndex: i.SnapshotIndex, Configuration: i.Configuration, RemovedAt: i.RemovedAt, TookPart: i.TookPart,
 		Receiving: i.Receiving, LeaderContact: i.LeaderContact,
 	}
 }

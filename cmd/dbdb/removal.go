@@ -17,15 +17,14 @@ const removalLook = 250 * time.Millisecond
 // so, and so does a node that is removed while it runs: it was started as a
 // member, and who removed it does not want it back.
 func (p *process) watchRemoval(ctx context.Context, b httpapi.Backend, j joiner) error {
-	member, said := false, false // member: a leader has spoken to us since the start
+	said := false
 	for {
 		info := b.Info()
-		_, listed := info.Configuration.Member(info.ID)
 		switch {
 		case info.RemovedAt == 0:
-			member, said = member || listed && info.Leader != "", false
+			said = false
 		case said:
-		case member || !p.o.bootstrap && len(p.o.join) == 0:
+		case info.TookPart || !p.o.bootstrap && len(p.o.join) == 0:
 			p.plainLog.Warn(fmt.Sprintf("%s was removed at index %d", info.Name, info.RemovedAt))
 			said = true
 		case p.o.bootstrap:

@@ -25,6 +25,8 @@ type Info struct {
 	// RemovedAt is the index of the configuration that removed this server; 0 if it is a
 	// member, or was never one.
 	RemovedAt raft.Index
+	// TookPart says that since its start this node has been a member, and up to date.
+	TookPart bool
 	// Receiving says how much of a leader's snapshot has arrived; both 0 if none comes.
 	Receiving Transferred
 	// LeaderContact is how long ago the election timer was reset: on a follower, by
@@ -59,7 +61,7 @@ func (n *Node) look(s raft.Status) Info {
 		CommitIndex: s.CommitIndex, LeaderCommit: s.LeaderCommit, AppliedIndex: n.replica.LastApplied(), LastIndex: s.LastIndex,
 		Configuration: s.Configuration,
 		LeaderContact: time.Duration(s.LeaderHeard) * n.cfg.TickInterval,
-		SnapshotIndex: s.SnapshotIndex, RemovedAt: s.RemovedAt, Receiving: s.Receiving,
+		SnapshotIndex: s.SnapshotIndex, RemovedAt: s.RemovedAt, TookPart: s.TookPart, Receiving: s.Receiving,
 	}
 }
 

@@ -1,0 +1,27 @@
+package raft
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The log of a server that was removed while it was down names it as a member. That
+// must not pass for having been one since the start.
+func TestAServerTookPartOnceItWasAMemberAndUpToDate(t *testing.T) {
+	s := newServer(t, 3, 1)
+	s.HandleAppendEntries(AppendEntriesArgs{Term: 1, LeaderID: "n2", PrevLogIndex: 1, PrevLogTerm: 1, LeaderCommit: 2})
+	require.False(t, s.Status().TookPart, "entry 2 may have removed it")
+
+	without := Entry{Index: 2, Term: 1, Kind: EntryConfiguration, Data: s.Configuration().without("n1").Encode()}
+	removed := newServer(t, 3, 1)
+	removed.HandleAppendEntries(AppendEntriesArgs{Term: 1, LeaderID: "n2", PrevLogIndex: 1, PrevLogTerm: 1, Entries: []Entry{without}, LeaderCommit: 2})
+	require.Equal(t, Index(2), removed.Status().RemovedAt)
+	require.False(t, removed.Status().TookPart)
+
+	s.HandleAppendEntries(AppendEntriesArgs{Term: 1, LeaderID: "n2", PrevLogIndex: 1, PrevLogTerm: 1, LeaderCommit: 1})
+	require.True(t, s.Status().TookPart)
+	leader := newServer(t, 3, 1)
+	leader.elect()
+	require.True(t, leader.Status().TookPart)
+}
