@@ -63,7 +63,7 @@
 //   - A snapshot that was replaced is removed while it may still be on its way to a
 //     follower, whose transfer then begins again with the new one.
 //   - A Log and a Dir are not safe for concurrent use. They start no goroutines. Snapshots
-//     may be used by one goroutine while another writes the log, but for Dir.Close.
+//     may be used while another goroutine writes the log, but for Dir.Close; see there.
 //   - After an error of Write, Sync or MarkIdle the log is over: every later call
 //     returns the same error. A retried fsync reports success for bytes it lost.
 package wal

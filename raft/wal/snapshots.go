@@ -10,9 +10,9 @@ import (
 	"dbdb/raft"
 )
 
-// Snapshots are the snapshot files of a data directory. Its methods may be called
-// while the log is written, but not two of them at a time. An error costs the file that
-// was being made or sent, and nothing else.
+// Snapshots are the snapshot files of a data directory. While the log is written, one
+// goroutine may use Write, another Receive and Received, and a third ReadAt: they share
+// no file. An error costs the file that was being made or sent, and nothing else.
 type Snapshots struct {
 	files    snapshotFiles
 	received incoming
