@@ -143,6 +143,7 @@ func TestAReceivedSnapshotIsSavedInPlaceOfTheOneBefore(t *testing.T) {
 		require.True(t, s.receive(1, m))
 		require.Equal(t, m, s.flush().Save.Snapshot)
 		s.settle()
+		require.Equal(t, m.Index, s.disk.savedIndex, "as good as a log up to there")
 	}
 	require.Equal(t, snapshotAt(9, 1), s.durable.Snapshot)
 	require.Equal(t, snapshotAt(9, 1), s.Snapshot())
@@ -225,6 +226,15 @@ func TestTheSnapshotsConfigurationIsInUse(t *testing.T) {
 	require.Equal(t, members(5), s.restart().Configuration())
 }
 
+// …and whatever the discarded log held is not.
+func TestAConfigurationInADiscardedLogIsForgotten(t *testing.T) {
+	s := newServer(t, 3, 1, 1)
+	s.HandleAppendEntries(configured(from(1, 2, 1, 1, 1), members(4))) // 4@1
+	require.True(t, s.receive(2, snapshotAt(3, 2)))
+	require.Empty(t, s.terms())
+	require.Equal(t, members(3), s.Configuration())
+}
+
 // One that follows the snapshot in the log is in use before and after, and may be undone.
 func TestAConfigurationAfterTheSnapshotStaysInUse(t *testing.T) {
 	s := newServer(t, 3, 1, 1)
@@ -257,6 +267,27 @@ func TestASnapshotCoversWhatIsAppliedAndNothingElse(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, snapshotAt(3, 1), m)
 	require.Panics(t, func() { s.Compact(snapshotAt(4, 1)) }, "4 is not committed")
+}
+
+// A server with a long way to go applies in parts. What it knows to be committed may hold a
+// newer configuration than what it has applied.
+func TestNoSnapshotBetweenTwoConfigurations(t *testing.T) {
+	s := newServer(t, 3, 1)
+	a := configured(from(1, 1, 1, 1, 1, 1), members(4))
+	a.Entries[0].Data, a.Entries[1].Data = make([]byte, maxApplyBytes), make([]byte, maxApplyBytes)
+	a.LeaderCommit = 4
+	s.HandleAppendEntries(a)
+	s.flush()
+	require.Equal(t, Index(1), s.lastApplied)
+	require.Equal(t, Index(4), s.commitIndex)
+	_, _, ok := s.NextSnapshot()
+	require.False(t, ok)
+	for s.MoreToApply() {
+		s.flush()
+	}
+	m, _, ok := s.NextSnapshot()
+	require.True(t, ok)
+	require.Equal(t, Index(4), m.ConfigurationIndex)
 }
 
 // "the last included index is the index of the last entry in the log that the snapshot

@@ -76,6 +76,19 @@ func TestAnInstalledSnapshotCountsForCommitment(t *testing.T) {
 	require.Equal(t, Index(3), s.commitIndex)
 }
 
+func TestALearnerThatASnapshotBroughtUpToDateBecomesAVoter(t *testing.T) {
+	s := leaderOf(t, 1)
+	s.AddLearner(n9)
+	s.settle()
+	s.Propose([]byte("x"))
+	s.settle()
+	s.takeSent()
+	s.compact()
+	s.HandleInstallSnapshotReply("n9", filled(chunksTo("n9", s.sent)[0], 30), InstallSnapshotReply{Term: 2, Installed: true})
+	s.flush()
+	require.True(t, s.Configuration().IsVoter("n9"))
+}
+
 // --- A network that loses, repeats and delays ---
 
 func TestALostChunkIsSentAgainWithTheNextHeartbeat(t *testing.T) {
@@ -258,6 +271,13 @@ func TestALeaderDoesNotInstallWhatItReceivedBefore(t *testing.T) {
 	require.Zero(t, s.incoming)
 }
 
+// No leader of such a term was heard.
+func TestASnapshotOfATermYetToComeIsNotInstalled(t *testing.T) {
+	s := newServer(t, 3, 1)
+	require.False(t, s.FinishSnapshot(snapshotAt(9, 2)))
+	require.Equal(t, Index(1), s.log.lastIndex())
+}
+
 // It asked for votes with a log that is gone.
 func TestACandidateWhoseLogIsDiscardedStopsItsElection(t *testing.T) {
 	for _, c := range []struct {
@@ -420,21 +440,15 @@ func TestARefusalBelowTheBaseAsksForASnapshot(t *testing.T) {
 		"it ends with an older term": {Term: 3, ConflictIndex: 2, ConflictTerm: 1},
 		"it is empty":                {Term: 3, ConflictIndex: 1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, Config{}, Restored{Term: 2, Snapshot: snapshotAt(8, 2), Entries: []Entry{{Index: 9, Term: 2}}})
+		for at, tail := range map[Index][]Entry{8: nil, 9: {{Index: 9, Term: 2}}} {
+			s := start(t, Config{}, Restored{Term: 2, Snapshot: snapshotAt(8, 2), Entries: tail})
 			s.elect()
 			a := withEntries("n3", s.takeSent())[0]
-			require.Equal(t, Index(9), a.PrevLogIndex)
-			for range 3 { // at worst it goes back an entry at a time
-				s.HandleAppendEntriesReply("n3", a, rep)
-				s.settle()
-				if len(chunksTo("n3", s.sent)) > 0 {
-					return
-				}
-				a = withEntries("n3", s.takeSent())[0]
-			}
-			require.Fail(t, "no snapshot was sent")
-		})
+			require.Equal(t, at, a.PrevLogIndex)
+			s.HandleAppendEntriesReply("n3", a, rep)
+			s.settle()
+			require.Len(t, chunksTo("n3", s.sent), 1, name)
+		}
 	}
 }
 

@@ -119,6 +119,14 @@ func TestNoRemovalBeforeTheLeaderHasCommittedAnEntryOfItsTerm(t *testing.T) {
 	s.answer("n4")
 	_, _, err = s.RemoveServer("n2")
 	require.NoError(t, err)
+
+	s = start(t, Config{}, Restored{Term: 2, Snapshot: snapshotAt(8, 2)})
+	s.elect()
+	_, _, err = s.RemoveServer("n2")
+	require.ErrorIs(t, err, ErrConfigurationBusy, "not even if the last change is committed for long")
+	s.answer("n3")
+	_, _, err = s.RemoveServer("n2")
+	require.NoError(t, err)
 }
 
 func TestWhoCannotBeRemoved(t *testing.T) {
@@ -314,6 +322,15 @@ func TestARemovedServerKnowsWhenItsRemovalIsCommitted(t *testing.T) {
 	require.Equal(t, Follower, s.state)
 }
 
+func TestARemovedServerKnowsItAfterARestart(t *testing.T) {
+	s := start(t, Config{}, Restored{Term: 2, Snapshot: snapshotAt(8, 2)})
+	s.HandleAppendEntries(configured(from(2, 8, 2, 2), outOf(3, "n1")))
+	s.settle()
+	again := s.restart()
+	again.HandleAppendEntries(commits(9, 2))
+	require.Equal(t, Index(9), again.RemovedAt())
+}
+
 // A server that is down cannot be told, and must not be called for ever.
 func TestALeaderLetsGoOfARemovedServerAfterTenElectionTimeouts(t *testing.T) {
 	s := leaderOf(t, 3)
@@ -338,6 +355,22 @@ func TestALeaderLetsGoOfARemovedServerThatNeedsASnapshot(t *testing.T) {
 	require.Equal(t, Leader, s.state)
 }
 
+// Also if it was let go of meanwhile.
+func TestAServerThatWasLetGoOfIsANewOneWhenItReturns(t *testing.T) {
+	s := leaderOf(t, 3)
+	before := *s.leader.peers["n3"]
+	remove(t, s, "n3")
+	for len(s.Contacts().Members) > 2 {
+		s.Tick()
+		s.flush()
+		s.answer("n2")
+	}
+	_, _, err := s.AddLearner(Member{ID: "n3"})
+	require.NoError(t, err)
+	require.Zero(t, s.leader.peers["n3"].matchIndex)
+	require.Greater(t, s.leader.peers["n3"].session, before.session)
+}
+
 func TestALeaderThatIsDeposedHasNobodyLeaving(t *testing.T) {
 	s := leaderOf(t, 3)
 	remove(t, s, "n3")
@@ -353,6 +386,7 @@ func TestAnAnswerToARequestForAVoteTellsOfTheRemoval(t *testing.T) {
 		return a
 	}
 	s := newServer(t, 3, 1)
+	s.HandleAppendEntries(commits(1, 1))
 	s.HandleAppendEntries(configured(from(2, 1, 1, 2), outOf(3, "n3")))
 	require.Zero(t, s.HandleRequestVote(n3asks(true)).RemovedAt, "not committed: it may be needed")
 	s.HandleAppendEntries(commits(2, 2))
