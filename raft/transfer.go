@@ -62,7 +62,7 @@ func (r *Raft) tickTransfer() {
 	if t == nil {
 		return
 	}
-	if t.ticks++; t.ticks >= r.cfg.ElectionTicks || !r.Configuration().IsVoter(t.to) {
+	if t.ticks++; t.ticks >= r.cfg.ElectionTicks {
 		r.leader.transfer = nil
 		r.trace(RuleTransferOver, t.to, 0, r.currentTerm)
 	}
