@@ -150,7 +150,8 @@ func TestTheVoterWithTheLongestLogSucceedsIfItAnswers(t *testing.T) {
 	c := members(5).with(n9)
 	s := start(t, Config{}, Restored{Term: 1, Entries: logOf(c, 1)})
 	s.elect()
-	for id, match := range map[NodeID]Index{"n2": 1, "n3": 0, "n4": 2, "n5": 2, "n9": 2} {
+	s.Propose([]byte("x"), []byte("y"))
+	for id, match := range map[NodeID]Index{"n2": 1, "n3": 0, "n4": 2, "n5": 2, "n9": 4} {
 		s.leader.peers[id].matchIndex = match
 	}
 	require.Equal(t, NodeID("n4"), s.successor())
