@@ -82,6 +82,19 @@ func TestAChangeThatCannotBeIsRefusedInItsTurn(t *testing.T) {
 	require.ErrorIs(t, w[3], replica.ErrLastVoter)
 }
 
+// Nothing more will be applied at its index, so nobody else would answer.
+func TestAChangeThatWasMadeBeforeIsDoneAtOnce(t *testing.T) {
+	r := leading(t)
+	var w told
+	r.AddLearner(learner("n9"), w.next())
+	r.Flush()
+	r.sync()
+	r.answerFrom("n2")
+	r.AddLearner(learner("n9"), w.next())
+	r.Flush()
+	require.Equal(t, told{nil, nil}, w)
+}
+
 // A leader that is too new waits for its first entry as well.
 func TestAChangeWaitsForTheLeadersFirstEntry(t *testing.T) {
 	r := newRig(t, 3)
