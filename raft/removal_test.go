@@ -25,3 +25,18 @@ func TestAServerTookPartOnceItWasAMemberAndUpToDate(t *testing.T) {
 	leader.elect()
 	require.True(t, leader.Status().TookPart)
 }
+
+// From a snapshot without itself, a server could not tell whether it was removed or not
+// added yet.
+func TestAServerThatWasRemovedStillKnowsAfterARestart(t *testing.T) {
+	s := newServer(t, 3, 1)
+	without := Entry{Index: 2, Term: 1, Kind: EntryConfiguration, Data: s.Configuration().without("n1").Encode()}
+	s.HandleAppendEntries(AppendEntriesArgs{Term: 1, LeaderID: "n2", PrevLogIndex: 1, PrevLogTerm: 1, Entries: []Entry{without}, LeaderCommit: 2})
+	s.settle()
+	require.Equal(t, Index(2), s.Status().LastApplied)
+	_, _, ok := s.NextSnapshot()
+	require.False(t, ok)
+	again := s.restart()
+	again.HandleRequestVoteReply("n2", RequestVoteArgs{Term: 2, PreVote: true}, RequestVoteReply{Term: 1, RemovedAt: 2})
+	require.Equal(t, Index(2), again.Status().RemovedAt)
+}

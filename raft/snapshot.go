@@ -21,8 +21,12 @@ func (r *Raft) Snapshot() Snapshot { return r.snapshot }
 // the other. It is false if none can be taken.
 func (r *Raft) NextSnapshot() (s Snapshot, logBytes int, ok bool) {
 	c := r.configurations[0]
-	if r.lastApplied <= r.snapshot.Index || c.index > r.lastApplied {
+	switch {
+	case r.lastApplied <= r.snapshot.Index, c.index > r.lastApplied:
 		return Snapshot{}, 0, false // nothing new, or only a newer configuration is known
+	case r.RemovedAt() != 0:
+		// It receives nothing any more, and its log is what tells it why after a restart.
+		return Snapshot{}, 0, false
 	}
 	return Snapshot{
 		Index: r.lastApplied, Term: r.log.term(r.lastApplied),
