@@ -11,12 +11,14 @@ func (r *Raft) RemoveServer(id NodeID) (Index, Term, error) {
 	}
 	c := r.Configuration()
 	switch _, isMember := c.Member(id); {
+	case !r.mayChangeConfiguration():
+		return 0, 0, ErrConfigurationBusy
 	case !isMember:
+		// Said of a configuration that is not committed, it would send an operator off to wipe
+		// a server that may be a member again in a moment.
 		return 0, 0, ErrUnknownMember
 	case c.IsVoter(id) && c.Voters() == 1:
 		return 0, 0, ErrLastVoter
-	case !r.mayChangeConfiguration():
-		return 0, 0, ErrConfigurationBusy
 	}
 	r.trace(RuleRemove, id, r.log.lastIndex()+1, r.currentTerm)
 	r.appendConfiguration(c.without(id))

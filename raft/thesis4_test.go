@@ -137,6 +137,7 @@ func TestWhoCannotBeRemoved(t *testing.T) {
 	_, _, err = s.RemoveServer("n7")
 	require.ErrorIs(t, err, ErrUnknownMember)
 	s.AddLearner(n9)
+	s.settle()
 	_, _, err = s.RemoveServer("n1")
 	require.ErrorIs(t, err, ErrLastVoter, "a learner cannot lead")
 	require.Equal(t, last+1, s.log.lastIndex(), "a refused change leaves no trace")
