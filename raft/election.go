@@ -93,14 +93,14 @@ func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
 	// RequestVote rule 1: reply false if term < currentTerm (§5.1).
 	if a.Term < r.currentTerm {
 		r.trace(RuleVoteStaleTerm, a.CandidateID, 0, a.Term)
-		return RequestVoteReply{Term: r.currentTerm}
+		return RequestVoteReply{Term: r.currentTerm, RemovedAt: r.removalOf(a.CandidateID)}
 	}
 	// RequestVote rule 2: if votedFor is null or candidateId, and candidate's log is
 	// at least as up-to-date as receiver's log, grant vote (§5.2, §5.4). To refuse
 	// the same candidate twice would lose an election to a lost reply (akka-raft#29).
 	if (r.votedFor != nobody && r.votedFor != a.CandidateID) || !r.isUpToDate(a) {
 		r.trace(RuleVoteRefused, a.CandidateID, a.LastLogIndex, a.LastLogTerm)
-		return RequestVoteReply{Term: r.currentTerm}
+		return RequestVoteReply{Term: r.currentTerm, RemovedAt: r.removalOf(a.CandidateID)}
 	}
 	r.votedFor = a.CandidateID
 	r.resetElectionTimer() // only a granted vote does (Figure 2, "Followers")

@@ -19,3 +19,86 @@ func TestWhetherAServerIsAMemberIsSaidOfCommittedConfigurationsOnly(t *testing.T
 	_, _, err = s.RemoveServer("n3")
 	require.ErrorIs(t, err, ErrUnknownMember)
 }
+
+func TestALeaderThatRemovedItselfMakesNoChangeBeforeItStepsDown(t *testing.T) {
+	s := leaderOf(t, 3)
+	_, _, err := s.RemoveServer("n1")
+	require.NoError(t, err)
+	s.flush()
+	for _, id := range []NodeID{"n2", "n3"} {
+		for _, a := range withEntries(id, s.sent) {
+			s.HandleAppendEntriesReply(id, a, AppendEntriesReply{Term: a.Term, Success: true})
+		}
+	}
+	require.Equal(t, s.log.lastIndex(), s.commitIndex)
+	_, _, err = s.AddLearner(n9)
+	require.ErrorIs(t, err, ErrConfigurationBusy)
+	s.settle()
+	require.Equal(t, Follower, s.state)
+}
+
+func TestALeaderLetsGoOfARemovedServerThatDoesNotAnswer(t *testing.T) {
+	s := leaderOf(t, 3)
+	s.cfg.NoCheckQuorum = true
+	_, _, err := s.RemoveServer("n3")
+	require.NoError(t, err)
+	s.settle()
+	s.answer("n2")
+	_, known := s.Contacts().Member("n3")
+	require.True(t, known)
+	ticks(s, maxLeavingTimeouts*s.cfg.ElectionTicks)
+	_, known = s.Contacts().Member("n3")
+	require.False(t, known)
+}
+
+// Without pre-votes a server that was removed while it was away asks for real votes, and
+// without the leader's check nobody ignores it: terms would rise for ever.
+func TestARefusedVoteTellsThatTheCandidateWasRemoved(t *testing.T) {
+	c := members(3).without("n2")
+	s := start(t, Config{NoPreVote: true, NoCheckQuorum: true}, Restored{Term: 2, Entries: logOf(c, 1, 2)})
+	committed := from(2, 2, 2)
+	committed.LeaderID, committed.LeaderCommit = "n3", 2
+	s.HandleAppendEntries(committed)
+	require.Equal(t, Index(1), s.HandleRequestVote(vote(3, 1, 1)).RemovedAt, "its log is behind")
+	require.Equal(t, Index(1), s.HandleRequestVote(vote(2, 1, 1)).RemovedAt, "its term is")
+}
+
+func TestAServerBelievesThatItWasRemovedAlthoughItMadeALaterConfigurationOfItsOwn(t *testing.T) {
+	s := leaderOf(t, 3)
+	s.Propose([]byte("x"))
+	_, _, err := s.AddLearner(n9) // at index 4, which nobody else ever sees
+	require.NoError(t, err)
+	s.HandleAppendEntriesReply("n2", AppendEntriesArgs{Term: s.currentTerm}, AppendEntriesReply{Term: s.currentTerm + 1})
+	s.ElectionTimeout()
+	ask := RequestVoteArgs{Term: s.currentTerm + 1, CandidateID: "n1", PreVote: true}
+	s.HandleRequestVoteReply("n2", ask, RequestVoteReply{Term: s.currentTerm, RemovedAt: 3})
+	require.Equal(t, Index(3), s.RemovedAt())
+	require.Equal(t, Follower, s.state)
+}
+
+func TestAServerThatWasAddedAgainDoesNotBelieveAPeerThatIsBehind(t *testing.T) {
+	s := newServer(t, 3, 1)
+	a := from(2, 1, 1, 2, 2, 2)
+	for k, c := range []Configuration{members(3).without("n1"), members(3).without("n1").with(Member{ID: "n1"}), members(3)} {
+		a.Entries[k].Kind, a.Entries[k].Data = EntryConfiguration, c.Encode()
+	}
+	s.HandleAppendEntries(a)
+	s.ElectionTimeout()
+	ask := RequestVoteArgs{Term: s.currentTerm + 1, CandidateID: "n1", PreVote: true}
+	s.HandleRequestVoteReply("n2", ask, RequestVoteReply{Term: s.currentTerm, RemovedAt: 2})
+	require.Zero(t, s.RemovedAt())
+	s.HandleRequestVoteReply("n2", ask, RequestVoteReply{Term: s.currentTerm, RemovedAt: 5})
+	require.Equal(t, Index(5), s.RemovedAt(), "removed once more")
+}
+
+func TestAServerThatWasRemovedStillKnowsItAfterARestart(t *testing.T) {
+	s := newServer(t, 3, 1)
+	a := from(2, 1, 1, 2)
+	a.Entries[0].Kind, a.Entries[0].Data = EntryConfiguration, members(3).without("n1").Encode()
+	a.LeaderCommit = 2
+	s.HandleAppendEntries(a)
+	s.settle()
+	require.Equal(t, Index(2), s.RemovedAt())
+	_, _, ok := s.NextSnapshot()
+	require.False(t, ok, "a snapshot would be of a cluster that it never belonged to")
+}
