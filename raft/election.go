@@ -147,7 +147,7 @@ func (r *Raft) isUpToDate(a RequestVoteArgs) bool {
 // server is in now: a vote of an older term counts for nothing (akka-raft#45).
 func (r *Raft) HandleRequestVoteReply(from NodeID, a RequestVoteArgs, rep RequestVoteReply) {
 	r.observeTerm(rep.Term)
-	if rep.RemovedAt >= max(r.ConfigurationIndex(), 1) && r.state != Leader {
+	if r.state != Leader && r.isNews(rep.RemovedAt) {
 		r.toldRemoved(from, rep.RemovedAt)
 		return
 	}

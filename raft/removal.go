@@ -152,9 +152,22 @@ func (r *Raft) removalOf(id NodeID) Index {
 	return r.configurations[0].index
 }
 
-// toldRemoved ends the elections of a server that was removed while it was down. The
-// peer's word counts only if its configuration is not older than the own newest one:
-// a peer that is behind does not know yet who was added.
+// isNews says whether a committed configuration without this server, of which a peer
+// speaks, is one that its own log does not know, or ends with. A peer that is behind does
+// not know yet that this server was added again: then the log has that configuration, and
+// goes on to a newer one. To go by the newest index alone would not do: a leader that was
+// cut off may have put configurations of its own at higher ones, which nobody will commit.
+func (r *Raft) isNews(at Index) bool {
+	last := len(r.configurations) - 1
+	for k, c := range r.configurations {
+		if at <= c.index && k == 0 || at == c.index && k < last {
+			return false
+		}
+	}
+	return true
+}
+
+// toldRemoved ends the elections of a server that was removed while it was down.
 func (r *Raft) toldRemoved(from NodeID, at Index) {
 	if r.state != Follower {
 		r.becomeFollower(r.currentTerm, nobody)

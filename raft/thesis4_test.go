@@ -442,7 +442,6 @@ func TestAnOldRemovalIsNotBelieved(t *testing.T) {
 		s.HandleRequestVoteReply("n3", RequestVoteArgs{Term: 3, PreVote: true}, RequestVoteReply{Term: 2, RemovedAt: at})
 	}
 	told(1)
-	told(3)
 	require.Equal(t, PreCandidate, s.state)
 	require.Zero(t, s.RemovedAt())
 	told(4)
