@@ -21,6 +21,12 @@ var (
 	appendCodec = codec[raft.AppendEntriesArgs, raft.AppendEntriesReply]{
 		rpc.EncodeAppendEntriesArgs, rpc.DecodeAppendEntriesArgs, rpc.EncodeAppendEntriesReply, rpc.DecodeAppendEntriesReply,
 	}
+	snapshotCodec = codec[raft.InstallSnapshotArgs, raft.InstallSnapshotReply]{
+		rpc.EncodeInstallSnapshotArgs, rpc.DecodeInstallSnapshotArgs, rpc.EncodeInstallSnapshotReply, rpc.DecodeInstallSnapshotReply,
+	}
+	transferCodec = codec[raft.TimeoutNowArgs, raft.TimeoutNowReply]{
+		rpc.EncodeTimeoutNowArgs, rpc.DecodeTimeoutNowArgs, rpc.EncodeTimeoutNowReply, rpc.DecodeTimeoutNowReply,
+	}
 	readCodec = codec[raft.ReadIndexArgs, raft.ReadIndexReply]{
 		rpc.EncodeReadIndexArgs, rpc.DecodeReadIndexArgs, rpc.EncodeReadIndexReply, rpc.DecodeReadIndexReply,
 	}
@@ -45,7 +51,7 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	w := from.w
 	o := &outgoing[A, R]{from, w.find(to), from.life, m, c, done, serve}
 	packet := c.encodeArgs(nil, args)
-	w.network.calls++
+	from.calls++
 	w.trace.add(record{at: w.now, what: sent, message: m, node: place(from), peer: place(o.to), a: checksum(packet), b: uint64(len(packet))})
 	w.network.carry(m, from, o.to, func() { o.arrives(packet) })
 	from.doom(edgeSent)

@@ -12,13 +12,17 @@ import (
 // shows; the names of the paper's properties are those of its Figure 3.
 //
 // checker.go looks at one server's step, checker_log.go at logs and commitment,
-// checker_disk.go at what is durable and at what leaves.
+// checker_disk.go at what is durable and at what leaves, checker_snapshot.go at snapshots
+// and states, checker_members.go at who belongs to the cluster and who leads it.
 type checker struct {
 	w *world
 
 	leaders   map[raft.Term]raft.NodeID // asked, never walked
 	variants  [][]variant               // [index-1]: the entries ever seen there
 	committed []commitment              // [index-1]: what was first committed there
+
+	configurations []configurationAt // committed, in the order of the log
+	states         []uint64          // [index-1]: the state machine's hash after that entry
 }
 
 func newChecker(w *world) *checker {
@@ -31,7 +35,8 @@ type view struct {
 	log            image // a copy of the core's log; only log is used
 	configurations []configurationAt
 	changed        span       // of the log that the messages of this step may have touched
-	applied        raft.Index // last command given to the state machine
+	applied        raft.Index // last command given to the state machine, or the end of a snapshot
+	transferring   bool
 }
 
 // span is a part of the log; the zero span is empty.
@@ -48,10 +53,12 @@ type configurationAt struct {
 func (c *checker) born(n *node) {
 	st := n.replica.Raft().Status()
 	d := &n.lasting.durable
-	if st.Term != d.term || st.VotedFor != d.votedFor || st.LastIndex != d.last() || st.CommitIndex != 0 || st.State != raft.Follower {
+	if st.Term != d.term || st.VotedFor != d.votedFor || st.LastIndex != d.last() || st.SnapshotIndex != d.snapshot || st.CommitIndex != d.snapshot || st.LastApplied != d.snapshot || st.State != raft.Follower {
 		violate("Recovery", "n%d starts as %v in term %d, vote %q, log to %d; its disk holds %v", n.place+1, st.State, st.Term, st.VotedFor, st.LastIndex, d)
 	}
-	n.view = view{}
+	n.view = view{applied: d.snapshot, configurations: c.configurationsUpTo(d.snapshot)}
+	n.view.log.log = cellsOf(c.committed[:d.snapshot])
+	c.stateIsRight(n, d.snapshot)
 	c.followLog(n, &st)
 	n.view.Status = st
 }
@@ -81,7 +88,9 @@ func (c *checker) step(n *node) {
 	if st.CommitIndex > v.CommitIndex {
 		c.followCommit(n, &st)
 	}
+	c.removedStaysQuiet(n, &st)
 	v.Status = st
+	v.transferring = n.replica.Raft().Transferring()
 }
 
 // elected checks a server that became leader in this step.
@@ -178,24 +187,23 @@ func (c *checker) matchIsDurable(n *node, st *raft.Status, p *raft.PeerStatus) {
 	}
 }
 
-// final compares everything once more, without shortcuts, when all is quiet.
+// final compares everything once more, without shortcuts, when all is quiet. Servers that
+// were removed hold a beginning of it.
 func (c *checker) final() {
-	var hash uint64
-	for k, n := range c.w.nodes {
-		core := n.replica.Raft()
-		entries := core.LogEntries(1, core.Status().LastIndex)
-		if len(entries) != len(n.view.log.log) || len(entries) != len(c.committed) {
-			violate("Log Matching", "n%d has %d entries; the checker followed %d, and %d are committed", n.place+1, len(entries), len(n.view.log.log), len(c.committed))
+	for _, n := range c.w.nodes {
+		if n.gone {
+			continue
 		}
-		for i, e := range entries {
-			if cellOf(e) != c.committed[i].cell || cellOf(e) != n.lasting.durable.log[i] {
+		core := n.replica.Raft()
+		last := core.Status().LastIndex
+		if n.wanted && (last != n.view.log.last() || last != raft.Index(len(c.committed))) {
+			violate("Log Matching", "n%d's log ends at %d; the checker followed %d, and %d are committed", n.place+1, last, n.view.log.last(), len(c.committed))
+		}
+		for _, e := range core.LogEntries(1, core.Status().CommitIndex) {
+			if cellOf(e) != c.committed[e.Index-1].cell || cellOf(e) != n.lasting.durable.at(e.Index) {
 				violate("State Machine Safety", "n%d ends with another entry %v than was committed", n.place+1, e)
 			}
 		}
-		if k == 0 {
-			hash = n.store.Hash()
-		} else if n.store.Hash() != hash {
-			violate("State Machine Safety", "the stores of n1 and n%d differ", n.place+1)
-		}
+		c.stateIsRight(n, n.replica.LastApplied())
 	}
 }

@@ -1,10 +1,6 @@
 package sim
 
-import (
-	"slices"
-
-	"dbdb/raft"
-)
+import "dbdb/raft"
 
 // lasting is what the checker knows of a server's disk, across all its lives.
 type lasting struct {
@@ -27,7 +23,13 @@ func (c *checker) handedOut(n *node, s raft.Save) {
 		violate("Saves are numbered", "n%d hands out Save %d after %d", n.place+1, s.Seq, l.seq)
 	}
 	l.seq = s.Seq
-	if err := l.handed.apply(s); err != nil {
+	if s.Snapshot.Index > 0 {
+		c.snapshotIsTrue(n, s.Snapshot)
+		if s.Snapshot.Index <= l.handed.snapshot || s.KeepFrom == 0 || s.KeepFrom > s.Snapshot.Index+1 {
+			violate("A snapshot replaces an older one", "n%d hands out one through %d, to keep from %d, after one through %d", n.place+1, s.Snapshot.Index, s.KeepFrom, l.handed.snapshot)
+		}
+	}
+	if err := l.handed.apply(s, c.committed); err != nil {
 		violate("Saves fit the log", "n%d: %v", n.place+1, err)
 	}
 }
@@ -36,12 +38,13 @@ func (c *checker) handedOut(n *node, s raft.Save) {
 // on its way to the disk.
 func (c *checker) flushed(n *node) {
 	h, v := &n.lasting.handed, &n.view
-	if h.term != v.Term || h.votedFor != v.VotedFor || h.last() != v.LastIndex || h.at(h.last()) != v.log.at(v.LastIndex) {
+	if h.term != v.Term || h.snapshot != v.SnapshotIndex || h.votedFor != v.VotedFor || h.last() != v.LastIndex || h.at(h.last()) != v.log.at(v.LastIndex) {
 		violate("All state is saved", "n%d is in term %d, vote %q, log to %d@%d; it handed out %v", n.place+1,
 			v.Term, v.VotedFor, v.LastIndex, v.log.at(v.LastIndex).term, h)
 	}
-	if n.failed == nil && !slices.Equal(n.told.Members, v.Configuration.Members) {
-		violate("The transport knows the configuration", "n%d uses %v; its transport was told %v", n.place+1, v.Configuration, n.told)
+	if n.failed == nil {
+		c.transportKnows(n)
+		c.removedLeaderIsGone(n)
 	}
 }
 
@@ -67,7 +70,14 @@ func (c *checker) durable(n *node, s raft.Save) {
 			}
 		}
 	}
-	if err := d.apply(s); err != nil {
+	if i := s.Snapshot.Index; i > 0 && d.at(i).term != s.Snapshot.Term {
+		for i++; i <= d.last() && i <= raft.Index(len(c.committed)); i++ {
+			if d.at(i) == c.committed[i-1].cell {
+				violate("No committed entry is truncated", "n%d's disk loses entry %d@%d to a snapshot through %d", n.place+1, i, d.at(i).term, s.Snapshot.Index)
+			}
+		}
+	}
+	if err := d.apply(s, c.committed); err != nil {
 		violate("Saves fit the log", "n%d's disk: %v", n.place+1, err)
 	}
 }
@@ -76,8 +86,20 @@ func (c *checker) durable(n *node, s raft.Save) {
 func (c *checker) ended(n *node) {
 	n.lasting.unsure = nil
 	for _, p := range n.saver.batch {
-		n.lasting.unsure = append(n.lasting.unsure, p.save)
+		n.lasting.unsure = append(n.lasting.unsure, stages(p.save)...)
 	}
+}
+
+// stages are what a crash can make of one Save: all of it or nothing, but for one with a
+// snapshot. That comes into force between its term and its entries, with a file of its own.
+func stages(s raft.Save) []raft.Save {
+	if s.Snapshot.Index == 0 {
+		return []raft.Save{s}
+	}
+	term := raft.Save{Seq: s.Seq, Term: s.Term, VotedFor: s.VotedFor}
+	file := term
+	file.Snapshot, file.KeepFrom = s.Snapshot, s.KeepFrom
+	return []raft.Save{term, file, s}
 }
 
 // recovered compares what real recovery made of the disk with the model: all that
@@ -85,16 +107,25 @@ func (c *checker) ended(n *node) {
 // on it, so it must not be lost any more.
 func (c *checker) recovered(n *node, found raft.Restored) {
 	l := &n.lasting
-	is := imageOf(found)
+	is, err := imageOf(found, c.committed)
+	if err != nil {
+		violate("Recovery", "n%d's disk gives back what cannot be: %v", n.place+1, err)
+	}
+	if found.Snapshot.Index > 0 {
+		c.snapshotIsTrue(n, found.Snapshot)
+	}
 	may := l.durable.clone()
 	k := 0
 	for ; !may.equal(&is) && k < len(l.unsure); k++ {
-		if err := may.apply(l.unsure[k]); err != nil {
+		if err := may.apply(l.unsure[k], c.committed); err != nil {
 			violate("Saves fit the log", "n%d: %v", n.place+1, err)
 		}
 	}
 	if !may.equal(&is) {
 		violate("Recovery", "n%d's disk gives back %v; synced was %v, and %d Saves were under way", n.place+1, &is, &l.durable, len(l.unsure))
+	}
+	if found.Snapshot.Index > l.durable.snapshot {
+		c.w.marks.hit(markSwitchSurvived)
 	}
 	for _, s := range l.unsure[:k] {
 		c.durable(n, s)
@@ -165,10 +196,7 @@ func (c *checker) acknowledgementLeaves(n *node, p promise, rep raft.AppendEntri
 // appendEntriesLeaves: whoever speaks as leader has its vote on its disk, and tells
 // of no commitment that is none.
 func (c *checker) appendEntriesLeaves(n *node, a raft.AppendEntriesArgs) {
-	d := &n.lasting.durable
-	if d.term < a.Term || d.term == a.Term && d.votedFor != n.id {
-		violate("Durable before it leaves", "n%d leads term %d; its disk holds %v", n.place+1, a.Term, d)
-	}
+	c.leaderIsDurable(n, a.Term)
 	if a.LeaderCommit > raft.Index(len(c.committed)) {
 		c.step(n)
 	}

@@ -114,8 +114,13 @@ func (c *checker) remember(n *node, e raft.Entry) {
 		violate("Log Matching", "n%d's entry %v, after term %d, is another one than was seen before, after term %d", n.place+1, e, is.prev, (*at)[k].prev)
 	}
 	v.log.log = append(v.log.log, is.cell)
-	if e.Kind == raft.EntryConfiguration {
+	switch e.Kind {
+	case raft.EntryConfiguration:
 		c.rememberConfiguration(n, e)
+	case raft.EntryCommand:
+		if v.transferring && v.Term == e.Term && n.replica.Raft().Transferring() {
+			violate("No commands during a transfer", "n%d takes %v while it hands over", n.place+1, e)
+		}
 	}
 }
 
@@ -133,6 +138,7 @@ func (c *checker) rememberConfiguration(n *node, e raft.Entry) {
 			violate("Configuration", "n%d's at %v changes more than one server", n.place+1, e)
 		}
 	}
+	c.mayChange(n, e)
 	v.configurations = append(v.configurations, configurationAt{e.Index, conf})
 }
 
@@ -183,6 +189,9 @@ func (c *checker) followCommit(n *node, st *raft.Status) {
 			violate("Committed is durable", "n%d commits %d@%d, which no majority has on its disks", n.place+1, i, is.term)
 		}
 		c.committed = append(c.committed, commitment{is, st.Term})
+		if is.kind == raft.EntryConfiguration {
+			c.configurationCommitted(n, i)
+		}
 		c.w.note(committed, n, uint64(i), uint64(is.term), is.sum, uint64(st.Term))
 		if is.kind == raft.EntryCommand {
 			c.w.clients.committed(is.sum, i)

@@ -40,6 +40,8 @@ type Disk struct {
 	locks []*diskLock
 	life  int // counts crashes: what an earlier life opened is dead
 
+	between func() // runs before each operation, if set
+
 	ops       int // changing operations so far
 	cutAt     int // the operation at which the power goes, 0 for never
 	dark      bool

@@ -35,6 +35,9 @@ func (op Op) String() string {
 
 // begin opens every operation: it counts it and answers with a fault that is due.
 func (d *Disk) begin(op Op) error {
+	if d.between != nil {
+		d.between()
+	}
 	if d.dark {
 		return ErrPowerCut
 	}
@@ -57,6 +60,12 @@ type diskFault struct {
 	after int // operations of the kind to let pass first
 	err   error
 }
+
+// disarm takes a fault back that no operation has met.
+func (d *Disk) disarm(op Op) { d.faults[op] = diskFault{} }
+
+// disarmAll takes all faults back that no operation has met.
+func (d *Disk) disarmAll() { d.faults, d.shortErr = [opKinds]diskFault{}, nil }
 
 // dim closes an operation that changed the volatile image. If the power went
 // while it ran, its effect is there for Crash to judge, but the caller never

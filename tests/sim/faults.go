@@ -2,18 +2,16 @@ package sim
 
 import (
 	"errors"
-	"slices"
 
 	"dbdb/raft"
-	"dbdb/raft/replica"
 )
 
 // beginFaults lets the trouble of the profile begin.
 func (w *world) beginFaults() {
 	p := &w.profile
 	begin := int64(0)
-	if p.growth != grown {
-		w.at(0, w.addNext)
+	if p.growth != grown || p.changeEvery > 0 {
+		w.beginTending()
 	}
 	if p.growth == growsCalmly {
 		begin = 2 * second
@@ -25,6 +23,7 @@ func (w *world) beginFaults() {
 		w.repeat(p.allCrashEvery, w.crashAll)
 		w.repeat(p.diskFailEvery, w.failDisk)
 		w.repeat(p.pauseEvery, w.pause)
+		w.repeat(p.changeEvery, w.meddle)
 		w.beginStorm()
 	})
 }
@@ -164,13 +163,17 @@ func (w *world) failDisk() {
 		return
 	}
 	n.diskBroken = true
-	switch w.faults.IntN(4) {
+	switch w.faults.IntN(6) {
 	case 0, 1:
 		n.disk.FailSync(errDisk)
 	case 2:
 		n.disk.ShortWrite(w.faults.IntN(600), errDisk)
 	case 3:
 		n.disk.FailAllocate(errDisk) // full, at the next segment
+	case 4:
+		n.disk.FailNext(OpRename, errDisk) // when a snapshot comes into force, or a segment is made
+	case 5:
+		n.disk.FailNext(OpRemove, errDisk) // when the log before it goes
 	}
 }
 
@@ -185,37 +188,4 @@ func (w *world) pause() {
 	// What was put off cannot be called back, so a pause ends before calm begins.
 	n.pausedUntil = min(w.profile.faultTime, w.now+w.faults.exponential(w.profile.pauseMean))
 	w.note(networkFault, n, 200, uint64(n.pausedUntil-w.now), 0, 0)
-}
-
-// added is the answer to the operator, who looks at the configuration instead.
-func added(err error) {
-	switch {
-	case err == nil, errors.Is(err, replica.ErrNotLeader), errors.Is(err, replica.ErrConfigurationBusy),
-		errors.Is(err, replica.ErrOutcomeUnknown), errors.Is(err, replica.ErrStopped), errors.Is(err, replica.ErrBusy):
-	default:
-		violate("Answers", "adding a server ends in %v", err)
-	}
-}
-
-// addNext is the operator who adds the servers one by one.
-func (w *world) addNext() {
-	again := func() { w.at(w.work.between(10, 100)*millisecond, w.addNext) }
-	leader := w.leader()
-	if leader == nil {
-		again()
-		return
-	}
-	k := slices.IndexFunc(w.nodes, func(n *node) bool {
-		_, member := leader.view.Configuration.Member(n.id)
-		return !member
-	})
-	if k < 0 {
-		k = w.work.IntN(len(w.nodes)) // once more: it is a member already
-		if w.calm || leader.view.Configuration.Voters() == len(w.nodes) {
-			return
-		}
-	}
-	w.trace.add(record{at: w.now, what: clientJoins, node: place(leader), peer: int8(k)})
-	leader.input(func() { leader.replica.AddLearner(w.nodes[k].member(), added) })
-	again()
 }

@@ -2,24 +2,29 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"dbdb/raft"
 )
 
 // recuperate is phase 2. All faults end, everybody comes back, and within a bounded
-// time the cluster must be whole again: one leader, a write and a read on every
-// server, the same state everywhere. Many a bug leaves all promises unbroken
+// time the cluster must be whole again: the members that the operator wants, one leader, a
+// write and a read on every member, the same state everywhere; who was removed is idle. Many a bug leaves all promises unbroken
 // and just stops (databendlabs/openraft#1796 and #2080).
 func (w *world) recuperate() {
 	w.heal()
 	limit := w.now + w.patience()
-	w.await(limit, "every server is a voter and one leads", func() bool { return w.leads() != nil && w.complete() })
-	w.mustSucceed(limit, opSet, w.nodes[w.work.IntN(len(w.nodes))])
-	for _, n := range w.nodes {
+	w.beginTending()
+	w.await(limit, "everybody who is wanted is a voter, nobody else is a member, and one leads", func() bool { return w.leads() != nil && w.complete() })
+	members := w.wanted()
+	w.mustSucceed(limit, opSet, members[w.work.IntN(len(members))])
+	for _, n := range members {
 		w.mustSucceed(limit, opGet, n)
 	}
-	w.await(limit, "all servers have applied the same", w.converged)
+	w.await(limit, "all members have applied the same", w.converged)
+	w.await(limit, "all that were removed are idle, and every wish is answered", w.restful)
 	w.staysQuiet()
+	w.handsOver()
 }
 
 // heal ends phase 1.
@@ -30,7 +35,9 @@ func (w *world) heal() {
 	w.network.heal()
 	for _, n := range w.nodes {
 		n.pausedUntil, n.period = 0, tickPeriod
+		n.disk.disarmAll()
 		switch {
+		case n.gone:
 		case !n.up:
 			n.start()
 		case len(n.saver.batch) > 0:
@@ -39,18 +46,21 @@ func (w *world) heal() {
 	}
 }
 
-// patience is ten election timeouts, what a call under way may take to be given up, and
-// the time to send a log of this length in the smallest batches.
+// longest is the longest election timeout.
+const longest = 2 * electionTicks * tickPeriod
+
+// patience is ten election timeouts, what a call under way may take to be given up, the
+// time to send a log of this length in the smallest batches, and as much again for each
+// server that has to come or go.
 func (w *world) patience() int64 {
-	longest := 2 * electionTicks * tickPeriod
-	return 10*longest + 4*second + int64(len(w.check.variants))*10*millisecond
+	return 10*longest + 4*second + int64(len(w.check.variants))*10*millisecond + int64(len(w.nodes))*second
 }
 
 // await lets time pass until something is so.
 func (w *world) await(limit int64, goal string, so func() bool) {
 	for !so() {
 		if w.now >= limit {
-			violate("Liveness", "not within %d s of calm: %s; %s", w.patience()/second, goal, w.describe())
+			violate("Liveness", "still not so in a calm world: %s; %s", goal, w.describe())
 		}
 		w.runUntil(w.now + tickPeriod)
 	}
@@ -60,16 +70,28 @@ func (w *world) describe() string {
 	s := ""
 	for _, n := range w.nodes {
 		v := &n.view
+		if n.gone {
+			continue
+		}
+		if !n.wanted {
+			s += "removed "
+		}
+		if n.wishes > 0 {
+			s += fmt.Sprintf("(%d wishes) ", n.wishes)
+		}
+		if v.State == raft.Leader {
+			s += fmt.Sprintf("(%d peers) ", len(v.Peers))
+		}
 		s += string(n.id) + " " + v.State.String() + " " + raft.Entry{Index: v.LastIndex, Term: v.Term}.String() +
 			fmt.Sprintf(" of %d voters", v.Configuration.Voters()) + " commit " + raft.Entry{Index: v.CommitIndex, Term: v.log.at(v.CommitIndex).term}.String() + "; "
 	}
 	return s
 }
 
-// leads is the only leader, if all servers are in its term.
+// leads is the only leader, if all members are in its term.
 func (w *world) leads() *node {
 	leader := w.leader()
-	for _, n := range w.nodes {
+	for _, n := range w.wanted() {
 		if leader == nil || !n.up || n.view.Term != leader.view.Term || n != leader && n.view.State == raft.Leader {
 			return nil
 		}
@@ -77,14 +99,56 @@ func (w *world) leads() *node {
 	return leader
 }
 
-// complete says that everybody who was to join is a voter, and everybody knows it.
+// complete says that everybody who is wanted is a voter, that nobody else is a member, and
+// that all of them know it.
 func (w *world) complete() bool {
-	for _, n := range w.nodes {
-		if n.view.Configuration.Voters() != len(w.nodes) {
+	wanted := w.wanted()
+	for _, n := range wanted {
+		c := n.view.Configuration
+		if len(c.Members) != len(wanted) || slices.ContainsFunc(wanted, func(o *node) bool { return !c.IsVoter(o.id) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// restful says that servers that are no members start no elections, that the leader has
+// stopped speaking to them, and that nobody waits for an answer.
+func (w *world) restful() bool {
+	if leader := w.leads(); leader == nil || len(leader.view.Peers) != len(w.wanted())-1 {
+		return false
+	}
+	for _, n := range w.nodes {
+		if n.gone {
+			continue
+		}
+		if n.wishes > 0 || !n.wanted && w.canBeTold(n) && (n.view.State != raft.Follower || n.mayCampaign()) {
+			return false
+		}
+	}
+	return true
+}
+
+// mayCampaign says that as far as the server knows it has a vote: in the newest
+// configuration that it knows to be committed, or in a later one.
+func (n *node) mayCampaign() bool {
+	v := &n.view
+	for k := len(v.configurations) - 1; k >= 0 && v.RemovedAt == 0; k-- {
+		if v.configurations[k].IsVoter(n.id) {
+			return true
+		}
+		if v.configurations[k].index <= v.CommitIndex {
+			break
+		}
+	}
+	return false
+}
+
+// canBeTold says that a server that was removed while it was away knows a member whom it
+// can ask for a vote. One that slept through the exchange of all its peers asks servers
+// that are no more; it is alone, and disturbs nobody.
+func (w *world) canBeTold(n *node) bool {
+	return slices.ContainsFunc(w.wanted(), func(m *node) bool { return n.view.Configuration.IsVoter(m.id) })
 }
 
 func (w *world) converged() bool {
@@ -92,7 +156,7 @@ func (w *world) converged() bool {
 	if leader == nil {
 		return false
 	}
-	for _, n := range w.nodes {
+	for _, n := range w.wanted() {
 		v := &n.view
 		if v.LastApplied != leader.view.LastIndex || v.LastIndex != leader.view.LastIndex || n.lasting.durable.last() != v.LastIndex {
 			return false
@@ -124,9 +188,17 @@ func (w *world) mustSucceed(limit int64, kind operationKind, n *node) {
 	w.await(limit, goal, func() bool { return succeeded })
 }
 
-// staysQuiet: a healthy cluster elects nobody and sends little.
+// staysQuiet: a healthy cluster elects nobody and sends little, and those that were removed
+// send nothing. A leader's old message that comes late may wake one of them up: it takes
+// the sender for a leader, asks it for what its clients want to read, and looks for another
+// when it hears no more.
 func (w *world) staysQuiet() {
-	term, calls, asked := w.leads().view.Term, w.network.calls, w.network.asked
+	term, asked := w.leads().view.Term, w.network.asked
+	before := make([]int, len(w.nodes))
+	for k, n := range w.nodes {
+		before[k] = n.calls
+	}
+	began := w.now
 	span := 5 * electionTicks * tickPeriod
 	w.runUntil(w.now + span)
 	if leader := w.leads(); leader == nil || leader.view.Term != term {
@@ -134,11 +206,40 @@ func (w *world) staysQuiet() {
 	}
 	// The leader calls each other server every five ticks, and for each late packet
 	// that asks for a read. More than twice as often is a storm.
-	rounds := int(span/tickPeriod)/5 + 1 + w.network.asked - asked
-	if sent := w.network.calls - calls; sent > 2*rounds*(len(w.nodes)-1) {
-		violate("Liveness", "a calm cluster of %d is busy: %d calls in %d ms", len(w.nodes), sent, span/millisecond)
+	rounds, sent, members := int(span/tickPeriod)/5+1+w.network.asked-asked, 0, len(w.wanted())
+	for k, n := range w.nodes {
+		switch calls := n.calls - before[k]; {
+		case n.wanted:
+			sent += calls
+		case !n.gone && calls > 0 && w.canBeTold(n) && n.heard < began-longest:
+			violate("Liveness", "n%d, which was removed, makes %d calls", n.place+1, calls)
+		}
+	}
+	// One chunk of a snapshot may have been on its way from the disk when the leader let go
+	// of the server that it was for.
+	if sent > 2*rounds*(members-1)+1 {
+		violate("Liveness", "a calm cluster of %d is busy: %d calls in %d ms", members, sent, span/millisecond)
 	}
 	if !w.converged() {
 		violate("Liveness", "a calm cluster diverges: %s", w.describe())
 	}
+}
+
+// handsOver: where all is well, a leader that is asked to hand over has done so within an
+// election timeout (thesis §3.10). The other servers hear from the leader all the time: only
+// because the candidate says who wants the election do they vote.
+func (w *world) handsOver() {
+	members, leader := w.wanted(), w.leads()
+	to := members[w.work.IntN(len(members))]
+	if to == leader {
+		return
+	}
+	w.note(operatorTransfers, leader, uint64(to.place), 0, 0, 0)
+	w.ask(leader, func(done func(error)) { leader.replica.TransferLeadership(to.id, done) }, func(err error) {
+		if err != nil {
+			violate("Liveness", "n%d does not hand over to n%d: %v", leader.place+1, to.place+1, err)
+		}
+	})
+	w.await(w.now+electionTicks*tickPeriod, "the one who was asked to leads", func() bool { return w.leads() == to && leader.wishes == 0 })
+	w.await(w.now+second, "all members have applied the new leader's first entry", w.converged)
 }

@@ -44,6 +44,29 @@ const (
 	markOutcomeUnknown
 	markWriteLost
 	markFollowerRead
+	markSnapshotTaken
+	markSnapshotFailed
+	markOvertaken
+	markSnapshotSent
+	markLaterChunk
+	markTransferAgain
+	markReceivedBad
+	markInstalled
+	markInstalledDivergent
+	markInstalledSuffix
+	markSegmentsRemoved
+	markCutInSwitch
+	markSwitchSurvived
+	markRestartFromSnapshot
+	markRemoved
+	markLeaderRemoved
+	markToldRemoved
+	markReAdded
+	markWiped
+	markChangeWaits
+	markTransferDone
+	markTransferOver
+	markTimeoutNow
 	marksCount
 )
 
@@ -54,7 +77,13 @@ var markNames = [marksCount]string{
 	"unsynced frames lost at a crash", "torn frames repaired", "unsynced frames that survived", "crashes that lost all unsynced", "crashes that kept a prefix",
 	"crashes that kept some sectors", "crashes that kept all", "processes killed", "crashes during recovery", "disks failed",
 	"crashes of all servers", "partitions", "links parked", "servers paused", "deposed leaders asked to read", "writes of unknown outcome",
-	"unknown writes that were lost", "reads served by followers",
+	"unknown writes that were lost", "reads served by followers", "snapshots taken", "snapshots that failed",
+	"own snapshots overtaken by a leader's", "snapshots sent", "chunks after the first", "transfers of a snapshot begun again", "received snapshots refused",
+	"snapshots installed", "snapshots installed over another tail", "snapshots installed with entries after them",
+	"segments removed", "power cuts while a snapshot came into force", "snapshots in force although their Save was not known to be durable",
+	"restarts from a snapshot", "servers removed", "leaders that removed themselves", "servers told by a vote's answer that they were removed",
+	"removed servers added again", "removed servers wiped", "changes that waited for another",
+	"leaderships handed over", "transfers given up", "elections that a leader asked for",
 }
 
 // Marks counts what happened in a run or in a campaign.
@@ -109,5 +138,29 @@ func (m *Marks) transition(e raft.Event) {
 		m.hit(markPromotion)
 	case raft.RuleBacktrack:
 		m.hit(markBacktrack)
+	case raft.RuleSnapshotTaken:
+		m.hit(markSnapshotTaken)
+	case raft.RuleSnapshotSent:
+		m.hit(markSnapshotSent)
+	case raft.RuleSnapshotInstalled:
+		m.hit(markInstalled)
+	default:
+		m.memberTransition(e)
+	}
+}
+
+// memberTransition counts what concerns who is a member, and who leads.
+func (m *Marks) memberTransition(e raft.Event) {
+	switch e.Rule {
+	case raft.RuleRemove:
+		m.hit(markRemoved)
+	case raft.RuleRemovedLeader:
+		m.hit(markLeaderRemoved)
+	case raft.RuleToldRemoved:
+		m.hit(markToldRemoved)
+	case raft.RuleTransferOver:
+		m.hit(markTransferOver)
+	case raft.RuleTimeoutNow:
+		m.hit(markTimeoutNow)
 	}
 }

@@ -15,13 +15,18 @@ const (
 	requestVoteReply
 	appendEntries
 	appendEntriesReply
+	installSnapshot
+	installSnapshotReply
+	timeoutNow
+	timeoutNowReply
 	readIndex
 	readIndexReply
 	messageKinds
 )
 
 var messageNames = [messageKinds]string{
-	"", "RequestVote", "RequestVote's reply", "AppendEntries", "AppendEntries' reply", "ReadIndex", "ReadIndex's reply",
+	"", "RequestVote", "RequestVote's reply", "AppendEntries", "AppendEntries' reply",
+	"InstallSnapshot", "InstallSnapshot's reply", "TimeoutNow", "TimeoutNow's reply", "ReadIndex", "ReadIndex's reply",
 }
 
 func (m message) isReply() bool { return m%2 == 0 }
@@ -41,7 +46,6 @@ type network struct {
 	cut    [][]bool  // [from][to]: nothing passes
 	clogs  [][]int64 // [from][to]: until then everything waits
 	parked parked
-	calls  int // made so far
 	asked  int // ReadIndex calls that arrived, again and again if repeated
 }
 
@@ -56,9 +60,10 @@ type parked struct {
 
 func newNetwork(w *world) *network {
 	nw := &network{w: w, rand: stream(w.options.Seed, streamNetwork)}
-	for range w.profile.nodes {
-		nw.cut = append(nw.cut, make([]bool, w.profile.nodes))
-		nw.clogs = append(nw.clogs, make([]int64, w.profile.nodes))
+	places := w.profile.nodes + w.profile.spares
+	for range places {
+		nw.cut = append(nw.cut, make([]bool, places))
+		nw.clogs = append(nw.clogs, make([]int64, places))
 	}
 	return nw
 }
@@ -166,6 +171,7 @@ func (t *transport) RequestVote(to raft.NodeID, a raft.RequestVoteArgs, done fun
 func (t *transport) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) {
 	t.n.w.check.appendEntriesLeaves(t.n, a)
 	call(t.n, to, appendEntries, appendCodec, a, done, func(dest *node, a raft.AppendEntriesArgs, reply func(raft.AppendEntriesReply)) {
+		dest.heard = dest.w.now
 		promised := promiseOf(a)
 		dest.w.check.touched(dest, a.PrevLogIndex+1, a.PrevLogIndex+raft.Index(len(a.Entries)))
 		dest.replica.AppendEntries(a, func(rep raft.AppendEntriesReply) {
@@ -182,9 +188,24 @@ func (t *transport) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(ra
 	})
 }
 
-// InstallSnapshot will be replaced.
-func (t *transport) InstallSnapshot(raft.NodeID, raft.InstallSnapshotArgs, func(raft.InstallSnapshotReply, error)) {
+// InstallSnapshot implements replica.Transport.
+func (t *transport) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
+	t.n.w.check.chunkLeaves(t.n, a)
+	call(t.n, to, installSnapshot, snapshotCodec, a, done, func(dest *node, a raft.InstallSnapshotArgs, reply func(raft.InstallSnapshotReply)) {
+		dest.replica.InstallSnapshot(a, func(rep raft.InstallSnapshotReply) {
+			dest.w.check.installationLeaves(dest, a, rep)
+			reply(rep)
+		})
+	})
 }
 
-// TimeoutNow will be replaced.
-func (t *transport) TimeoutNow(raft.NodeID, raft.TimeoutNowArgs, func(raft.TimeoutNowReply, error)) {}
+// TimeoutNow implements replica.Transport.
+func (t *transport) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
+	t.n.w.check.timeoutNowLeaves(t.n, t.n.w.find(to), a)
+	call(t.n, to, timeoutNow, transferCodec, a, done, func(dest *node, a raft.TimeoutNowArgs, reply func(raft.TimeoutNowReply)) {
+		dest.replica.TimeoutNow(a, func(rep raft.TimeoutNowReply) {
+			dest.w.check.termLeaves(dest, rep.Term)
+			reply(rep)
+		})
+	})
+}

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
+	"path"
 
 	"dbdb/kvstore"
 	"dbdb/raft"
@@ -13,8 +14,12 @@ import (
 // node is one simulated server: a disk that lasts, and lives that do not.
 type node struct {
 	w           *world
-	place       int // in world.nodes
+	place       int    // in world.nodes
+	name        string // the operator's, and its address
 	id          raft.NodeID
+	wanted      bool // as a member
+	replaced    bool // to be wiped once it is removed; it is never wanted again
+	gone        bool // its disk was wiped: this server is no more
 	disk        *Disk
 	period      int64 // µs between two of its ticks
 	pausedUntil int64 // as a garbage collector or a hypervisor would
@@ -24,6 +29,7 @@ type node struct {
 	up           bool
 	dir          *wal.Dir
 	saver        *saver
+	files        *files
 	replica      *replica.Replica
 	store        *kvstore.Store
 	doomed       edge  // where in this step it crashes, if it does
@@ -31,6 +37,11 @@ type node struct {
 	diskBroken   bool  // a fault was armed in this life
 	flushPlanned bool
 	told         raft.Configuration // the transport, by the replica
+	wishes       int                // of the operator, not answered
+	ticks        int
+	transfers    []int // when those not answered were asked for, in ticks
+	calls        int   // to other servers, in all lives
+	heard        int64 // when a leader's message came last
 
 	// What the checker remembers; see checker.go.
 	lasting lasting
@@ -40,8 +51,13 @@ type node struct {
 // dataDir is where a server keeps its log on its disk.
 const dataDir = "data"
 
-func newNode(w *world, place int) *node {
-	n := &node{w: w, place: place, id: raft.NodeID(fmt.Sprintf("n%d", place+1)), period: tickPeriod}
+// newNode makes a server on an empty disk. One that has its machine's name to itself is
+// called like it, to be easy to read.
+func newNode(w *world, place int, name string) *node {
+	n := &node{w: w, place: place, name: fmt.Sprintf("n%d", place+1), period: tickPeriod}
+	if n.id = raft.NodeID(n.name); name != "" {
+		n.name, n.id = name, raft.NewNodeID(name, n.name)
+	}
 	n.disk = NewDisk(w.disks)
 	if w.profile.clockSkew {
 		n.period = w.faults.between(tickPeriod/2, 2*tickPeriod)
@@ -50,13 +66,13 @@ func newNode(w *world, place int) *node {
 }
 
 func (n *node) member() raft.Member {
-	return raft.Member{ID: n.id, RaftAddr: string(n.id) + ":2222", HTTPAddr: string(n.id) + ":8222"}
+	return raft.Member{ID: n.id, RaftAddr: n.name + ":2222", HTTPAddr: n.name + ":8222"}
 }
 
 // open opens the data directory as a process does.
 func (n *node) open() (*wal.Dir, error) {
 	return wal.Open(n.disk, dataDir, wal.Options{
-		Node: string(n.id), SegmentBytes: n.w.profile.segmentBytes, Random: n.w.disks,
+		Node: n.name, SegmentBytes: n.w.profile.segmentBytes, Random: n.w.disks,
 	})
 }
 
@@ -76,17 +92,20 @@ func (n *node) format(first raft.Save) {
 // start begins a life: real recovery from the disk, then a new replica.
 func (n *node) start() {
 	n.life++
+	n.store = kvstore.New()
 	restored, ok := n.recover()
 	if !ok {
 		return
 	}
 	w := n.w
 	n.up, n.failed, n.doomed, n.flushPlanned, n.pausedUntil, n.diskBroken = true, nil, noEdge, false, 0, false
-	n.store = kvstore.New()
-	n.saver, n.told = &saver{n: n}, raft.Configuration{}
+	n.saver, n.files, n.told = &saver{n: n}, newFiles(n), raft.Configuration{}
+	n.wishes, n.ticks, n.transfers = 0, 0, nil
 	n.replica = replica.New(replica.Config{
 		Raft:             n.raftConfig(),
 		Disk:             n.saver,
+		Snapshots:        n.files,
+		SnapshotBytes:    w.profile.snapshotBytes,
 		Transport:        &transport{n: n},
 		StateMachine:     &machine{n: n},
 		ReadTimeoutTicks: w.profile.readTimeoutTicks,
@@ -108,6 +127,9 @@ func (n *node) raftConfig() raft.Config {
 func (n *node) traced(e raft.Event) {
 	n.w.trace.add(record{at: n.w.now, what: transition, node: place(n), peer: nowhere, event: e})
 	n.w.marks.transition(e)
+	if e.Rule == raft.RuleSnapshotTaken {
+		n.w.tookSnapshot(n)
+	}
 }
 
 // recover opens the log as a restarted process does. It says false if the server
@@ -122,6 +144,7 @@ func (n *node) recover() (restored raft.Restored, ok bool) {
 	if err == nil {
 		restored = dir.Log().Restored()
 		w.check.recovered(n, restored)
+		err = n.load(dir, restored)
 		if dir.Repaired() != nil {
 			w.marks.hit(markTornFrame)
 		}
@@ -140,6 +163,21 @@ func (n *node) recover() (restored raft.Restored, ok bool) {
 	return restored, true
 }
 
+// load brings the state machine to where the snapshot in force ends.
+func (n *node) load(dir *wal.Dir, restored raft.Restored) error {
+	if restored.Snapshot.Index == 0 {
+		return nil
+	}
+	n.w.marks.hit(markRestartFromSnapshot)
+	return dir.Snapshots().Load(restored.Snapshot, func(state io.Reader) error {
+		install, err := n.store.Restore(state)
+		if err == nil {
+			install()
+		}
+		return err
+	})
+}
+
 func bit(b bool) uint64 {
 	if b {
 		return 1
@@ -150,6 +188,8 @@ func bit(b bool) uint64 {
 func (n *node) planTick(delay int64) {
 	n.w.inLife(delay, n, func() {
 		n.w.note(tick, n, 0, 0, 0, 0)
+		n.ticks++
+		n.transfersEnd()
 		if n.input(n.replica.Tick) {
 			n.planTick(n.period)
 		}
@@ -214,6 +254,8 @@ const (
 	edgeSent       // right after a request left
 	edgeDiskFailed // the process ended itself
 	edgeAcked      // right after a client was told that its write is done
+	edgeFiles      // between two operations on a snapshot's file
+	edgeSwitch     // while a snapshot comes into force
 )
 
 // doom lets the server crash at the end of this step, sometimes.
@@ -237,6 +279,11 @@ func (n *node) stop() {
 	n.w.note(stopped, n, 0, 0, 0, 0)
 	n.replica.Close()
 	n.w.clients.mustBeAnswered(n)
+	if n.wishes > 0 {
+		violate("Every waiter is answered", "n%d stops and leaves the operator waiting", n.place+1)
+	}
+	n.endFiles()
+	n.disk.dark = false
 	if err := n.dir.Close(); err != nil && !n.diskBroken {
 		violate("Recovery", "n%d cannot close its log: %v", n.place+1, err)
 	}
@@ -248,9 +295,19 @@ func (n *node) stop() {
 func (n *node) end() {
 	n.w.check.ended(n)
 	n.w.clients.forgotten(n)
+	n.endFiles()
 	n.up, n.replica, n.store, n.dir = false, nil, nil, nil
 	n.life++ // whatever was planned in the old life is void
 }
+
+// endFiles ends what is being done to snapshots' files: to it, the power is gone.
+func (n *node) endFiles() {
+	n.disk.dark = true
+	n.files.abandoned()
+}
+
+// segments counts the files of the log.
+func (n *node) segments() int { return len(n.disk.directory(path.Join(dataDir, "wal")).now) }
 
 // lose takes from the disk what was not synced, by the usual odds of power cuts.
 func (n *node) lose() {
@@ -295,11 +352,19 @@ type machine struct{ n *node }
 // Apply implements replica.StateMachine.
 func (m *machine) Apply(i raft.Index, cmd []byte) []byte {
 	m.n.w.check.applies(m.n, i, cmd)
-	return m.n.store.Apply(i, cmd)
+	result := m.n.store.Apply(i, cmd)
+	m.n.w.check.appliedTo(m.n, i)
+	return result
 }
 
-// Snapshot will be replaced.
+// Snapshot implements replica.StateMachine.
 func (m *machine) Snapshot() io.WriterTo { return m.n.store.Snapshot() }
 
-// Restore will be replaced.
-func (m *machine) Restore(r io.Reader) (func(), error) { return m.n.store.Restore(r) }
+// Restore implements replica.StateMachine.
+func (m *machine) Restore(r io.Reader) (func(), error) {
+	install, err := m.n.store.Restore(r)
+	return func() {
+		install()
+		m.n.w.check.installs(m.n)
+	}, err
+}

@@ -60,6 +60,16 @@ type profile struct {
 	pauseEvery        int64
 	pauseMean         int64
 
+	snapshotBytes int
+	chunkBytes    int   // of a snapshot in one message
+	filesMean     int64 // between some operations on a snapshot's file
+	fileFaults    int   // share of those in which one fails
+	fileCuts      int   // share of those in which the power goes
+	damage        int   // share of chunks with a flipped bit
+
+	changeEvery int64 // the operator has an idea
+	spares      int   // servers that can be replaced
+
 	clients, keys          int
 	think, clientTimeout   int64
 	readShare, removeShare int
@@ -78,6 +88,8 @@ func drawProfile(r chance, nodes int) profile {
 	p.drawCrashes(r)
 	p.drawDisk(r)
 	p.drawWork(r)
+	p.drawSnapshots(r)
+	p.drawOperator(r)
 	if r.IntN(3) == 0 {
 		p.drawStorm(r)
 	}
@@ -113,7 +125,7 @@ func (p *profile) drawServer(r chance) {
 	p.raft.NoPreVote = r.IntN(5) == 0
 	p.raft.NoCheckQuorum = r.IntN(8) == 0
 	p.readTimeoutTicks = [...]int{20, 200}[r.IntN(2)]
-	p.segmentBytes = [...]int64{2 << 10, 8 << 10, 64 << 10}[r.IntN(3)]
+	p.segmentBytes = [...]int64{1 << 10, 2 << 10, 8 << 10, 64 << 10}[r.IntN(4)]
 	p.markIdle = r.IntN(2) == 0
 	if r.IntN(2) == 0 {
 		p.batching, p.batchDelay = int(r.between(100, 900)), r.between(1, 10)*millisecond
@@ -183,6 +195,32 @@ func (p *profile) drawDisk(r chance) {
 	}
 }
 
+// noSnapshots is more than the log of any run.
+const noSnapshots = 1 << 30
+
+// drawSnapshots has snapshots all the time, now and then or never.
+func (p *profile) drawSnapshots(r chance) {
+	p.snapshotBytes = [...]int{1, 1, 200, 1000, noSnapshots}[r.IntN(5)]
+	p.raft.TrailingBytes = [...]int{-1, -1, 100, 500, 4 << 20}[r.IntN(5)]
+	p.chunkBytes = [...]int{64, 256, raft.MaxChunkBytes}[r.IntN(3)]
+	p.filesMean = [...]int64{100, 1000, 30 * millisecond}[r.IntN(3)]
+	if r.IntN(4) == 0 {
+		p.fileFaults = int(r.between(10, 200))
+	}
+	if r.IntN(4) == 0 {
+		p.fileCuts = int(r.between(10, 150))
+	}
+	if r.IntN(6) == 0 {
+		p.damage = int(r.between(5, 100))
+	}
+}
+
+func (p *profile) drawOperator(r chance) {
+	if r.IntN(3) == 0 {
+		p.changeEvery, p.spares = r.between(200, 3000)*millisecond, r.IntN(3)
+	}
+}
+
 func (p *profile) drawWork(r chance) {
 	p.clients = int(r.between(1, 12))
 	p.keys = int(r.between(1, 5))
@@ -198,6 +236,7 @@ func (p *profile) soothe() {
 	p.batching = 0
 	p.saverDelay, p.diskMin, p.diskMean, p.slowDisk = 50, 100, 200, nowhere
 	p.crashAtEdge, p.crashInRecovery = 0, 0
+	p.filesMean = 200
 	p.callDeadline = 200 * millisecond
 	p.refuses = true
 }
@@ -231,6 +270,11 @@ func (p *profile) String() string {
 		{p.diskMean > millisecond, fmt.Sprintf("disk %d+%d ms", p.diskMin/millisecond, p.diskMean/millisecond)},
 		{p.slowDisk != nowhere, "one slow disk"},
 		{p.diskFailEvery > 0, "disk errors"},
+		{p.snapshotBytes < noSnapshots, fmt.Sprintf("snapshots every %d bytes in chunks of %d, %d bytes trailing", p.snapshotBytes, p.chunkBytes, p.raft.TrailingBytes)},
+		{p.fileFaults > 0, fmt.Sprintf("file errors %d‰", p.fileFaults)},
+		{p.fileCuts > 0, fmt.Sprintf("power cuts in files %d‰", p.fileCuts)},
+		{p.damage > 0, fmt.Sprintf("damaged chunks %d‰", p.damage)},
+		{p.changeEvery > 0, fmt.Sprintf("a change of members in %d ms, %d spares", p.changeEvery/millisecond, p.spares)},
 		{p.clockSkew, "clock skew"},
 		{p.pauseEvery > 0, "pauses"},
 	} {

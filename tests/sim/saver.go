@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"dbdb/raft"
 )
 
@@ -40,6 +42,10 @@ func (s *saver) next() {
 	w.inLife(w.disks.between(0, w.profile.saverDelay), s.n, s.write)
 }
 
+// operationsOfSwitch is about how many a snapshot needs to come into force, with what it
+// makes superfluous.
+const operationsOfSwitch = 14
+
 func (s *saver) write() {
 	w := s.n.w
 	s.batch, s.queue = s.queue, nil
@@ -51,9 +57,22 @@ func (s *saver) write() {
 		saves[k] = p.save
 	}
 	w.note(written, s.n, saves[0].Seq, saves[len(saves)-1].Seq, uint64(s.n.lasting.durable.last()), 0)
-	if err := s.n.dir.Log().Write(saves...); err != nil {
+	switches := slices.ContainsFunc(saves, func(s raft.Save) bool { return s.Snapshot.Index > 0 })
+	if switches {
+		s.n.armCut(3*w.profile.fileCuts, operationsOfSwitch)
+	}
+	segments := s.n.segments()
+	err := s.n.dir.Log().Write(saves...)
+	if s.n.powerWent(edgeSwitch) {
+		w.marks.hit(markCutInSwitch)
+		return
+	}
+	if err != nil {
 		s.fail(err)
 		return
+	}
+	if switches && s.n.segments() < segments {
+		w.marks.hit(markSegmentsRemoved)
 	}
 	s.planSync()
 	if w.faults.perMille(w.profile.crashAtEdge) {

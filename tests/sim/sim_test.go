@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,13 @@ const (
 	determinismSeeds = 50
 	workers          = 2
 )
+
+// TestMain lets garbage lie for longer: worlds make much of it and keep little, and the
+// collector would take a third of the time.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	os.Exit(m.Run())
+}
 
 // TestSim runs simulated clusters under faults. With -seed it runs one seed, with
 // -seeds a campaign.
@@ -105,7 +113,7 @@ type campaign struct {
 }
 
 // enoughSeeds is the size of a campaign in which everything interesting must happen.
-const enoughSeeds = 1000
+const enoughSeeds = 2000
 
 // enoughFailures ends a campaign: the first few tell what there is to tell.
 const enoughFailures = 3

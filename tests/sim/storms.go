@@ -1,24 +1,27 @@
 package sim
 
+import "dbdb/raft"
+
 // storm is a directed kind of trouble: a story that random faults tell too seldom.
 type storm uint8
 
 const (
-	noStorm     storm = iota
-	elections         // leaders are cut off soon after they are elected
-	deposed           // leaders are cut off in one direction, and asked to read
-	firstNode         // node 1 crashes again and again while it is alone or nearly so
-	powerCuts         // servers crash right after they promised something
-	stormsCount       // not a storm
+	noStorm   storm = iota
+	elections       // leaders are cut off soon after they are elected
+	deposed         // leaders are cut off in one direction, and asked to read
+	firstNode       // node 1 crashes again and again while it is alone or nearly so
+	powerCuts       // servers crash right after they promised something
+	laggards        // a server is cut off, the others go on and forget the log that it needs
+	upheaval        // members come and go all the time, and leaders too
 )
 
 func (s storm) String() string {
-	return [...]string{"no storm", "elections", "deposed leaders", "first node", "power cuts"}[s]
+	return [...]string{"no storm", "elections", "deposed leaders", "first node", "power cuts", "laggards", "upheaval"}[s]
 }
 
 // drawStorm bends the profile towards one story.
 func (p *profile) drawStorm(r chance) {
-	p.storm = storm(1 + r.IntN(int(stormsCount)-1))
+	p.storm = [...]storm{elections, deposed, firstNode, powerCuts, laggards, laggards, laggards, upheaval}[r.IntN(8)]
 	switch p.storm {
 	case elections:
 		p.drawElections(r)
@@ -38,7 +41,27 @@ func (p *profile) drawStorm(r chance) {
 		p.crashAtEdge = int(r.between(5, 25))
 		p.diskMean = r.between(5, 60) * millisecond
 		p.downMean = r.between(1, 100) * millisecond
+	case laggards:
+		p.drawLaggards(r)
+	case upheaval:
+		p.nodes = max(p.nodes, 2)
+		p.changeEvery, p.spares = r.between(50, 500)*millisecond, r.IntN(4)
+		p.delayMean = min(p.delayMean, 10*millisecond)
+		p.loss = min(p.loss, 50)
+		p.holdReplies = false
 	}
+}
+
+// drawLaggards lets snapshots meet logs that have gone another way.
+func (p *profile) drawLaggards(r chance) {
+	p.nodes = max(p.nodes, 3)
+	p.snapshotBytes, p.raft.TrailingBytes = [...]int{1, 400}[r.IntN(2)], [...]int{-1, 60}[r.IntN(2)]
+	p.partitionEvery, p.holdReplies = 0, false
+	p.delayMin, p.delayMean = 2*millisecond, min(p.delayMean, 10*millisecond)
+	p.loss = min(p.loss, 50)
+	p.raft.MaxInflight = 16
+	p.readShare, p.removeShare = 200, 300
+	p.think = int64(p.clients) * r.between(3, 20) * millisecond
 }
 
 // drawElections has two moods. With slow disks, leaders come back while their disk
@@ -69,6 +92,8 @@ func (w *world) beginStorm() {
 	switch w.profile.storm {
 	case deposed:
 		w.repeat(second, w.deposeReader)
+	case laggards:
+		w.repeat(500*millisecond, w.leaveBehind)
 	case firstNode:
 		w.repeat(150*millisecond, func() {
 			if n := w.nodes[0]; n.up {
@@ -76,6 +101,55 @@ func (w *world) beginStorm() {
 			}
 		})
 	}
+}
+
+// leaveBehind makes a server need a snapshot. It is cut off, alone or with a companion; or
+// it hears everything and nobody hears it, so that it has the entries which the others
+// have to think that it lacks.
+func (w *world) leaveBehind() {
+	n, leader := w.anyNode(), w.leader()
+	if w.faults.IntN(3) == 0 {
+		w.mute(n)
+		return
+	}
+	if leader != nil && w.faults.IntN(3) > 0 {
+		n = leader // its uncommitted entries are the log that went another way
+	}
+	w.cutOff(n)
+	if other := w.anyNode(); other != n && w.faults.IntN(2) == 0 {
+		w.cutOff(other)
+		w.network.cut[n.place][other.place], w.network.cut[other.place][n.place] = false, false
+	}
+}
+
+// tookSnapshot cuts one follower off for a moment, right when the leader forgets what that
+// follower has not acknowledged: it may hold all of it, and more, and not know that it is
+// committed.
+func (w *world) tookSnapshot(leader *node) {
+	if w.profile.storm != laggards || w.calm || leader.view.State != raft.Leader {
+		return
+	}
+	w.at(0, func() {
+		n := w.anyNode()
+		if n == leader || w.calm {
+			return
+		}
+		w.cutOffFor(n, w.faults.between(20, 300)*millisecond)
+	})
+}
+
+// mute lets nothing through that a server says.
+func (w *world) mute(n *node) {
+	w.marks.hit(markPartition)
+	w.note(networkFault, n, 301, 0, 0, 0)
+	for k := range w.nodes {
+		w.network.cut[n.place][k] = true
+	}
+	w.at(w.faults.between(100, 1200)*millisecond, func() {
+		for k := range w.nodes {
+			w.network.cut[n.place][k] = false
+		}
+	})
 }
 
 // wasElected lets a new leader have little time.
@@ -96,15 +170,19 @@ func (w *world) wasElected(leader *node) {
 	})
 }
 
-// cutOff leaves a leader with nothing but its own disk, until the others have
-// elected another; then it comes back and is overwritten, or is elected once more.
+// cutOff leaves a leader with nothing but its own disk, or with a companion, until the
+// others have elected another; then it comes back and is overwritten, or is elected once more.
 func (w *world) cutOff(leader *node) {
+	w.cutOffFor(leader, w.faults.between(100, 1200)*millisecond)
+}
+
+func (w *world) cutOffFor(leader *node, time int64) {
 	w.marks.hit(markPartition)
 	w.note(networkFault, leader, 300, 0, 0, 0)
 	for k := range w.nodes {
 		w.network.cut[leader.place][k], w.network.cut[k][leader.place] = true, true
 	}
-	w.at(w.faults.between(100, 700)*millisecond, func() {
+	w.at(time, func() {
 		for k := range w.nodes {
 			w.network.cut[leader.place][k], w.network.cut[k][leader.place] = false, false
 		}

@@ -25,6 +25,8 @@ const (
 	writeStarted
 	written
 	synced
+	snapshotWritten
+	snapshotReceived
 	crashed
 	stopped
 	recovered
@@ -33,7 +35,10 @@ const (
 	committed
 	clientWrites
 	clientReads
-	clientJoins
+	operatorAdds
+	operatorRemoves
+	operatorTransfers
+	wiped
 	clientAnswer
 	networkFault
 	healed
@@ -42,9 +47,11 @@ const (
 
 var whatNames = [...]string{
 	tick: "tick", sent: "sends", delivered: "receives", replied: "replies to", answered: "is answered by",
-	dropped: "network loses", deadline: "gives up on", writeStarted: "is about to write", written: "writes (unsynced)", synced: "synced to", crashed: "CRASHES",
+	dropped: "network loses", deadline: "gives up on", writeStarted: "is about to write", written: "writes (unsynced)", synced: "synced to", snapshotWritten: "has written a snapshot", snapshotReceived: "has received a snapshot",
+	crashed: "CRASHES",
 	stopped: "STOPS", recovered: "RECOVERS", started: "STARTS", applied: "applies", committed: "commits first",
-	clientWrites: "client writes at", clientReads: "client reads at", clientJoins: "operator adds at",
+	clientWrites: "client writes at", clientReads: "client reads at", operatorAdds: "operator adds at", operatorRemoves: "operator removes at",
+	operatorTransfers: "operator transfers from", wiped: "IS WIPED",
 	clientAnswer: "answers its client", networkFault: "NETWORK FAULT", healed: "HEALED", transition: "",
 }
 

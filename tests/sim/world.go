@@ -126,6 +126,7 @@ type world struct {
 	check   *checker
 	trace   *trace
 	marks   *Marks
+	tends   bool // the operator has begun
 	calm    bool // phase 2: no fault may begin any more
 }
 
@@ -141,6 +142,11 @@ func (w *world) run() (res Result) {
 		res.Marks, res.Profile = *w.marks, w.profile.String()
 		if caught := recover(); caught != nil {
 			res.Failure = w.failure(caught)
+		}
+		for _, n := range w.nodes {
+			if n.files != nil {
+				n.endFiles() // coroutines too must end
+			}
 		}
 	}()
 	w.begin()
@@ -178,7 +184,8 @@ func newWorld(o Options, p profile) *world {
 	w.check = newChecker(w)
 	w.clients = newClients(w)
 	for place := range w.profile.nodes {
-		w.nodes = append(w.nodes, newNode(w, place))
+		w.nodes = append(w.nodes, newNode(w, place, ""))
+		w.nodes[place].wanted = true
 	}
 	return w
 }
@@ -269,4 +276,12 @@ func place(n *node) int8 {
 		return nowhere
 	}
 	return int8(n.place)
+}
+
+// beginTending lets the operator begin.
+func (w *world) beginTending() {
+	if !w.tends {
+		w.tends = true
+		w.at(0, w.tend)
+	}
 }

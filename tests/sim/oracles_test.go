@@ -1,0 +1,135 @@
+package sim
+
+import (
+	"testing"
+
+	"dbdb/raft"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The oracles of snapshots, members and transfers can speak too.
+
+// committedWorld is a quiet world in which the configuration and a command are committed,
+// both on the disk of n1.
+func committedWorld() (*world, *node) {
+	w := quietWorld()
+	n := w.nodes[0]
+	w.check.durable(n, raft.Save{Seq: 1, Term: 2, Entries: []raft.Entry{entry(2, 2, "a")}})
+	w.check.committed = []commitment{{n.lasting.durable.at(1), 1}, {n.lasting.durable.at(2), 2}}
+	w.check.configurations = []configurationAt{{1, n.view.Configuration}}
+	n.lasting.handed = n.lasting.durable.clone()
+	return w, n
+}
+
+func snapshotAt2(w *world) raft.Snapshot {
+	return raft.Snapshot{Index: 2, Term: 2, Configuration: w.check.configurations[0].Configuration, ConfigurationIndex: 1}
+}
+
+func handOut(w *world, n *node, m raft.Snapshot) func() {
+	n.lasting.seq = 0
+	return func() { w.check.handedOut(n, raft.Save{Seq: 1, Term: 2, Snapshot: m, KeepFrom: m.Index + 1}) }
+}
+
+func TestASnapshotOfWhatIsNotCommittedIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	m := snapshotAt2(w)
+	require.Empty(t, broken(handOut(w, n, m)))
+	w, n = committedWorld()
+	m.Index = 3
+	assert.Equal(t, "A snapshot covers what is committed", broken(handOut(w, n, m)))
+	m.Index, m.Term = 2, 1
+	assert.Equal(t, "A snapshot covers what is committed", broken(handOut(w, n, m)))
+}
+
+func TestASnapshotWithAnotherConfigurationIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	m := snapshotAt2(w)
+	m.Configuration.Members = m.Configuration.Members[1:]
+	assert.Equal(t, "A snapshot knows its configuration", broken(handOut(w, n, m)))
+}
+
+func TestAnOlderSnapshotThatComesIntoForceIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	n.lasting.handed.snapshot = 2
+	assert.Equal(t, "A snapshot replaces an older one", broken(handOut(w, n, snapshotAt2(w))))
+}
+
+func TestACrashMayLeaveASnapshotInForceWithoutTheRestOfItsSave(t *testing.T) {
+	w, n := committedWorld()
+	m := snapshotAt2(w)
+	n.lasting.unsure = stages(raft.Save{Seq: 2, Term: 3, Snapshot: m, KeepFrom: 3, Entries: []raft.Entry{entry(3, 3, "b")}})
+	require.Empty(t, broken(func() { w.check.recovered(n, raft.Restored{Term: 3, Snapshot: m}) }))
+	assert.Equal(t, raft.Index(2), n.lasting.durable.snapshot, "what was given back must now last")
+	assert.Equal(t, "Recovery", broken(func() {
+		w.check.recovered(n, raft.Restored{Term: 3, Entries: n.replica.Raft().LogEntries(1, 1)})
+	}))
+}
+
+func TestALogWithAHoleAfterTheSnapshotIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	m := snapshotAt2(w)
+	assert.Equal(t, "Recovery", broken(func() {
+		w.check.recovered(n, raft.Restored{Term: 2, Snapshot: m, Entries: []raft.Entry{entry(4, 2, "d")}})
+	}))
+}
+
+func TestAStateThatNobodyHadIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	assert.Empty(t, broken(func() { w.check.stateIsRight(n, 1) }))
+	w.check.states = []uint64{emptyState, 4711}
+	assert.Equal(t, "A snapshot is a state that was", broken(func() { w.check.stateIsRight(n, 2) }))
+}
+
+func TestAnInstallationThatIsNotDurableIsSeen(t *testing.T) {
+	w, _ := committedWorld()
+	n := w.nodes[1]
+	leave := func(installed bool) func() {
+		return func() {
+			w.check.installationLeaves(n, raft.InstallSnapshotArgs{Term: 1, LastIncludedIndex: 2, LastIncludedTerm: 2},
+				raft.InstallSnapshotReply{Term: 1, Installed: installed})
+		}
+	}
+	assert.Equal(t, "Durable before it leaves", broken(leave(true)))
+	assert.Empty(t, broken(leave(false)), "chunks may be lost")
+	w.check.durable(n, raft.Save{Seq: 1, Term: 2, Snapshot: snapshotAt2(w)})
+	assert.Empty(t, broken(leave(true)))
+}
+
+func TestTimeoutNowToAServerThatLacksEntriesIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	n.lasting.durable.votedFor = n.id
+	n.view.log = n.lasting.durable.clone()
+	leave := func() { w.check.hasWholeLog(n, w.nodes[1], 2) }
+	assert.Equal(t, "TimeoutNow to whoever has the whole log", broken(leave))
+	w.check.durable(w.nodes[1], raft.Save{Seq: 1, Term: 2, Entries: []raft.Entry{entry(2, 2, "a")}})
+	assert.Empty(t, broken(leave))
+}
+
+func TestALeaderThatWasRemovedAndStaysIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	n.view.State, n.view.CommitIndex = raft.Leader, 2
+	without := raft.Configuration{Members: n.view.Configuration.Members[1:]}
+	n.view.configurations = append(n.view.configurations, configurationAt{3, without})
+	assert.Empty(t, broken(func() { w.check.removedLeaderIsGone(n) }), "not committed yet")
+	n.view.CommitIndex = 3
+	assert.Equal(t, "A removed leader steps down", broken(func() { w.check.removedLeaderIsGone(n) }))
+}
+
+func TestARemovedServerThatCampaignsIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	quiet := func(state raft.State, at raft.Index) func() {
+		return func() { w.check.removedStaysQuiet(n, &raft.Status{State: state, RemovedAt: at}) }
+	}
+	assert.Empty(t, broken(quiet(raft.PreCandidate, 0)))
+	assert.Empty(t, broken(quiet(raft.Follower, 3)))
+	assert.Equal(t, "A removed server is quiet", broken(quiet(raft.PreCandidate, 3)))
+}
+
+func TestACommittedConfigurationThatChangesTwoServersIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	two := raft.Configuration{Members: n.view.Configuration.Members[2:]}
+	n.view.configurations = append(n.view.configurations, configurationAt{2, two})
+	assert.Equal(t, "Configuration", broken(func() { w.check.configurationCommitted(n, 2) }))
+}
