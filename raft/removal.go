@@ -1,5 +1,7 @@
 package raft
 
+import "slices"
+
 // RemoveServer removes a server from the cluster (thesis §4.1). It returns where the
 // configuration without it is in the log; the change is done when that entry is
 // applied. A leader may remove itself: it goes on, without counting itself, until the
@@ -130,15 +132,18 @@ func (r *Raft) noteTakingPart(upToDate bool) {
 // RemovedAt is the index of the configuration that removed this server, or 0: then it
 // is a member, was never one, or cannot know it.
 func (r *Raft) RemovedAt() Index {
-	if r.removedAt > 0 || !r.wasMember {
-		return r.removedAt
-	}
-	for _, c := range r.configurations {
+	at := Index(0) // where the own log removed it, as far as it goes
+	for _, c := range slices.Backward(r.configurations) {
 		if _, isMember := c.Member(r.cfg.ID); isMember {
-			return 0
+			break
 		}
+		at = c.index
 	}
-	return r.configurations[0].index
+	switch {
+	case at > 0 && at <= r.removedAt, r.removedAt == 0 && r.wasMember && at == r.configurations[0].index:
+		return at
+	}
+	return r.removedAt
 }
 
 // removalOf says, to a server that asks for a vote, which committed configuration does

@@ -40,3 +40,21 @@ func TestAServerThatWasRemovedStillKnowsAfterARestart(t *testing.T) {
 	again.HandleRequestVoteReply("n2", RequestVoteArgs{Term: 2, PreVote: true}, RequestVoteReply{Term: 1, RemovedAt: 2})
 	require.Equal(t, Index(2), again.Status().RemovedAt)
 }
+
+// Later configurations move on; the one that removed this server is what its operator
+// looks for.
+func TestTheRemovalIsTheOneInTheOwnLogIfThatHasIt(t *testing.T) {
+	c := members(3)
+	s := newServer(t, 3, 1)
+	a := AppendEntriesArgs{Term: 1, LeaderID: "n2", PrevLogIndex: 1, PrevLogTerm: 1, LeaderCommit: 2}
+	for k, c := range []Configuration{c.without("n1"), c.without("n1").without("n3")} {
+		a.Entries = append(a.Entries, Entry{Index: Index(k + 2), Term: 1, Kind: EntryConfiguration, Data: c.Encode()})
+	}
+	s.HandleAppendEntries(a)
+	require.Equal(t, Index(2), s.RemovedAt())
+	s.settle()
+	again := s.restart()
+	require.Zero(t, again.RemovedAt(), "nobody said that it is committed")
+	again.HandleRequestVoteReply("n2", RequestVoteArgs{Term: 2, PreVote: true}, RequestVoteReply{Term: 1, RemovedAt: 9})
+	require.Equal(t, Index(2), again.RemovedAt())
+}

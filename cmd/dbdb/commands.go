@@ -16,7 +16,7 @@ type command struct {
 	flags []string
 	run   func(ctx context.Context, c *client) error
 	// offline, instead of run, is a command that talks to no node.
-	offline func(c command, args []string, stdout io.Writer) error
+	offline func(c command, args []string, env environment, stdout io.Writer) error
 }
 
 // commands are in the order of the usage text. The longer of two names that begin alike
@@ -47,7 +47,7 @@ func runCommand(ctx context.Context, args []string, env environment, stdout io.W
 		}
 		args = args[len(name):]
 		if c.offline != nil {
-			return c.offline(c, args, stdout)
+			return c.offline(c, args, env, stdout)
 		}
 		return c.runOnline(ctx, args, env, stdout)
 	}

@@ -92,7 +92,11 @@ func find(specs []flagSpec, name string) (flagSpec, error) {
 	}
 	at := slices.IndexFunc(specs, func(s flagSpec) bool { return s.name == name })
 	if at < 0 {
-		return flagSpec{}, misuse("unknown flag --%s", name)
+		dashes := "--"
+		if len(name) == 1 {
+			dashes = "-"
+		}
+		return flagSpec{}, misuse("unknown flag %s%s", dashes, name)
 	}
 	return specs[at], nil
 }

@@ -43,8 +43,12 @@ func (e *refusedError) Error() string { return e.detail }
 func (j joiner) join(ctx context.Context) (cluster string, err error) {
 	timeout, cancel := context.WithTimeout(ctx, j.o.joinTimeout)
 	defer cancel()
+	var reason error // the last one that is not just the end of our own patience
 	for pause := joinFirstPause; ; pause = min(2*pause, joinLastPause) {
 		cluster, err = j.askAll(timeout)
+		if timeout.Err() == nil || reason == nil {
+			reason = err
+		}
 		switch {
 		case err == nil:
 			return cluster, nil
@@ -53,7 +57,7 @@ func (j joiner) join(ctx context.Context) (cluster string, err error) {
 		case isFinal(err):
 			return "", err
 		case !httpapi.Pause(timeout, pause):
-			return "", fmt.Errorf("could not join within %v: %w", j.o.joinTimeout, err)
+			return "", fmt.Errorf("could not join within %v: %w", j.o.joinTimeout, reason)
 		}
 	}
 }

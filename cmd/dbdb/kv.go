@@ -20,13 +20,15 @@ func get(ctx context.Context, c *client) error {
 	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Data == nil {
 		return c.strange()
 	}
-	if a.header.Get("Dbdb-Found") != "true" {
-		return exit(exitNotFound, "key %q not found", c.words[0])
-	}
-	if c.output == "json" {
+	found := a.header.Get("Dbdb-Found") == "true"
+	switch {
+	case c.output == "json":
 		_, err = c.stdout.Write(a.body)
-	} else {
+	case found:
 		_, err = fmt.Fprintln(c.stdout, *reply.Data)
+	}
+	if err == nil && !found {
+		return exit(exitNotFound, "key %q not found", c.words[0])
 	}
 	return err
 }

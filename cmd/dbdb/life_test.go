@@ -212,7 +212,7 @@ func TestAMemberNeedsNoFlagToStartAgain(t *testing.T) {
 	node1 := newNode(t, "node1").start("--bootstrap").ready()
 	node1.halt()
 	node1.start().ready()
-	assert.Contains(t, node1.log.String(), "(term 2, 1 voters)\"")
+	assert.Contains(t, node1.log.String(), "(term 2, 1 voter)\"")
 	readme(t, node1, node1)
 }
 

@@ -27,7 +27,7 @@ type recovery struct {
 }
 
 // recoverCommand is dbdb recover. Without --yes it only says what it would do.
-func recoverCommand(c command, args []string, stdout io.Writer) error {
+func recoverCommand(c command, args []string, env environment, stdout io.Writer) error {
 	var path, name string
 	var yes, help bool
 	specs := []flagSpec{
@@ -36,12 +36,15 @@ func recoverCommand(c command, args []string, stdout io.Writer) error {
 			name = v
 			return matches(v)
 		}},
-		{name: "yes", help: "do it; without this, only say what would be done", set: boolean(&yes)},
+		{name: "yes", noEnv: true, help: "do it; without this, only say what would be done", set: boolean(&yes)},
 		helpSpec(&help),
 	}
-	words, _, err := parseWords(specs, args)
+	words, given, err := parseWords(specs, args)
 	if err == nil && !help {
 		err = c.fits(words)
+	}
+	if err == nil && !help {
+		err = parseEnv(specs, given, env)
 	}
 	switch {
 	case err != nil:
@@ -56,7 +59,7 @@ func recoverCommand(c command, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.run(c, yes), r.dir.Close())
+	return errors.Join(r.run(yes), r.dir.Close())
 }
 
 // openSurvivor opens a directory that belongs to a cluster, and makes none.
@@ -93,7 +96,7 @@ func openSurvivor(path, name string, stdout io.Writer) (_ *recovery, err error) 
 	return r, nil
 }
 
-func (r *recovery) run(c command, yes bool) error {
+func (r *recovery) run(yes bool) error {
 	cluster := r.dir.Identity().Cluster
 	if len(r.before.Members) == 1 {
 		fmt.Fprintf(r.stdout, "Nothing to do: %s is the only member of cluster %s.\n", r.self.Name(), httpapi.ShortCluster(cluster))
@@ -101,7 +104,7 @@ func (r *recovery) run(c command, yes bool) error {
 	}
 	r.describe()
 	if !yes {
-		return &usageError{"nothing was changed: add --yes to do it", c.usageLine()}
+		return exit(exitUsage, "nothing was changed: add --yes to do it")
 	}
 	// The new cluster comes first. After a crash in between this node has the old
 	// configuration, but no member of it talks to the new cluster; and to recover

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -74,11 +76,25 @@ func (p *process) sayStart() {
 		p.log.Warn("unknown environment variable", "name", name)
 	}
 	next := fmt.Sprintf("curl 'localhost:%d/v1/status'", p.o.httpPort)
-	if p.o.bootstrap {
-		next = fmt.Sprintf("%s --node-id node2 --raft-port %d --http-port %d --join localhost:%d", os.Args[0], p.o.raftPort+1, p.o.httpPort+1, p.o.httpPort)
+	if host, err := advertised(p.o, ""); p.o.bootstrap && err == nil && !p.hasData() {
+		next = fmt.Sprintf("%s --node-id %s --raft-port %d --http-port %d --join %s", os.Args[0], nextName(p.o.nodeID),
+			p.o.raftPort+1, p.o.httpPort+1, hostPort(host, p.o.httpPort))
 	}
 	p.log.Info("dbdb starts", "http", hostPort(p.o.bind, p.o.httpPort), "raft", hostPort(p.o.bind, p.o.raftPort),
 		"data", p.o.dataDir, "next", next)
+}
+
+// hasData says whether the node was started before.
+func (p *process) hasData() bool {
+	names, err := os.ReadDir(p.o.dataDir)
+	return err == nil && len(names) > 0
+}
+
+// nextName is what the next node could be called: node2 after node1.
+func nextName(name string) string {
+	base := strings.TrimRight(name, "0123456789")
+	number, _ := strconv.Atoi(name[len(base):])
+	return fmt.Sprintf("%s%d", base, max(number+1, 2))
 }
 
 // run opens the data directory and lives in it.

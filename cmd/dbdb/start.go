@@ -143,17 +143,19 @@ func configurationOf(restored raft.Restored) raft.Configuration {
 
 // sayRestart tells that the directory, not the command line, decided.
 func (p *process) sayRestart(cluster string, self raft.NodeID, restored raft.Restored) {
-	ignored := ""
-	switch {
+	c := configurationOf(restored)
+	said, ignored := "already a member of", ""
+	switch _, listed := c.Member(self); {
+	case !listed:
+		said = "not a member, as far as the log goes, of" // it was removed, or is still to be told all of the log
 	case p.o.bootstrap:
 		ignored = "; --bootstrap ignored"
 	case len(p.o.join) > 0:
 		ignored = "; --join ignored"
 	}
-	c := configurationOf(restored)
-	said := "already a member of"
-	if _, listed := c.Member(self); !listed {
-		said = "not a member, as far as the log goes, of" // it was removed, or is still to be told all of the log
+	voters := fmt.Sprintf("%d voters", c.Voters())
+	if c.Voters() == 1 {
+		voters = "1 voter"
 	}
-	p.log.Info(fmt.Sprintf("%s cluster %s (term %d, %d voters)%s", said, httpapi.ShortCluster(cluster), restored.Term, c.Voters(), ignored))
+	p.log.Info(fmt.Sprintf("%s cluster %s (term %d, %s)%s", said, httpapi.ShortCluster(cluster), restored.Term, voters, ignored))
 }

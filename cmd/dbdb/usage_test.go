@@ -53,7 +53,7 @@ func TestACommandLineThatMakesNoSenseExitsWith2AndSaysWhy(t *testing.T) {
 		{good + " -http-port 8221", "--http-port is given twice"},
 		{good + " --join a:1 --join b:1", "--join is given twice"},
 		{"--node", "unknown flag --node"},
-		{"-x=1", "unknown flag --x"},
+		{"-x=1", "unknown flag -x"},
 		{"--=1", `unexpected argument "--=1"`},
 		{"--node-id", "--node-id needs a value: --node-id <id>"},
 		{good + " --bootstrap=maybe", `invalid value "maybe" for --bootstrap: it must be true or false`},

@@ -88,7 +88,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, inbox: newMailbox(), stop: make(chan struct{}), stopped: make(chan struct{})}
 	n.saver = newSaver(cfg.Log, n.post, n.failed)
-	n.files = newFiles(cfg.Snapshots, n.post, cfg.Logger)
+	n.files = newFiles(cfg.Snapshots, n.post, cfg.Logger.With("node", cfg.Raft.ID.Name()))
 	n.replica = replica.New(replica.Config{
 		Raft:             n.cfg.Raft,
 		Disk:             n.saver,

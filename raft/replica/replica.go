@@ -80,12 +80,13 @@ type Replica struct {
 	replies []func() // to the RPCs of this batch, not yet released
 	saves   []*save  // handed to the disk, not yet durable, oldest first
 
-	lastApplied raft.Index
-	waiters     waiters
-	reads       reads
-	changes     changes
-	transfers   []func(error) // who asked for the one under way
-	snapshots   snapshots
+	lastApplied  raft.Index
+	waiters      waiters
+	reads        reads
+	changes      changes
+	transfers    []func(error) // who asked for the one under way
+	transferTerm raft.Term     // the term that it is to end
+	snapshots    snapshots
 
 	ledTerm    raft.Term          // the term this server leads, or 0
 	configured raft.Configuration // what the transport was told

@@ -14,6 +14,7 @@ func (p *Replica) TransferLeadership(to raft.NodeID, done func(error)) {
 		done(err)
 		return
 	}
+	p.transferTerm = p.raft.Term()
 	p.transfers = append(p.transfers, done)
 }
 
@@ -23,8 +24,8 @@ func (p *Replica) noticeTransfer() {
 		return
 	}
 	err := error(nil)
-	if p.raft.State() == raft.Leader {
-		err = ErrNoTransfer
+	if p.raft.Term() == p.transferTerm {
+		err = ErrNoTransfer // it leads on, or lost its quorum: nobody else has begun a term
 	}
 	p.failTransfers(err)
 }

@@ -82,7 +82,7 @@ func classify(dir string, err error) error {
 
 func (d *Dir) open(opt Options) (err error) {
 	if err := d.fsys.MkdirAll(d.path); err != nil {
-		return err
+		return &AccessError{d.path, err}
 	}
 	if d.lock, err = d.fsys.Lock(path.Join(d.path, lockName)); err != nil {
 		return err
