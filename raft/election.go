@@ -28,6 +28,7 @@ func (r *Raft) ElectionTimeout() {
 		if r.state != Follower {
 			r.becomeFollower(r.currentTerm, nobody)
 		}
+		r.askWhetherRemoved()
 		return
 	}
 	r.trace(RuleTimeout, nobody, 0, 0)

@@ -140,7 +140,9 @@ func (r *Raft) RemovedAt() Index {
 		at = c.index
 	}
 	switch {
-	case at > 0 && at <= r.removedAt, r.removedAt == 0 && r.wasMember && at == r.configurations[0].index:
+	case !r.wasMember: // or its snapshot knows nothing of that
+		return r.removedAt
+	case at > 0 && at <= r.removedAt, r.removedAt == 0 && at == r.configurations[0].index:
 		return at
 	}
 	return r.removedAt
@@ -157,6 +159,19 @@ func (r *Raft) removalOf(id NodeID) Index {
 	return r.configurations[0].index
 }
 
+// askWhetherRemoved asks the voters, as for a pre-vote whose answers nobody counts, when
+// no leader speaks to a server that may not campaign. Nobody else would tell a learner
+// that was removed while it was down; nor a server whose snapshot covers its removal, as
+// its log then looks like that of one that is still to be told of its membership.
+func (r *Raft) askWhetherRemoved() {
+	if r.RemovedAt() > 0 || r.currentTerm >= maxTerm {
+		return
+	}
+	for _, call := range r.requestVotes(RequestVoteArgs{Term: r.currentTerm + 1, PreVote: true}) {
+		r.send(call)
+	}
+}
+
 // isNews says whether a committed configuration without this server, of which a peer
 // speaks, is one that its own log does not know, or ends with. A peer that is behind does
 // not know yet that this server was added again: then the log has that configuration, and
@@ -165,11 +180,11 @@ func (r *Raft) removalOf(id NodeID) Index {
 func (r *Raft) isNews(at Index) bool {
 	last := len(r.configurations) - 1
 	for k, c := range r.configurations {
-		if at <= c.index && k == 0 || at == c.index && k < last {
+		if at < c.index && k == 0 || at == c.index && k < last {
 			return false
 		}
 	}
-	return true
+	return at > 0
 }
 
 // toldRemoved ends the elections of a server that was removed while it was down.

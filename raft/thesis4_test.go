@@ -504,6 +504,47 @@ func TestARemovedServerDisturbsNobody(t *testing.T) {
 	require.Equal(t, Follower, n3.state)
 }
 
+// Neither may campaign, so no request for a vote would bring the answer that ends the wait.
+func TestAServerThatMayNotCampaignAsksWhetherItWasRemoved(t *testing.T) {
+	learner := outOf(3, "n3").with(Member{ID: "n3", Role: Learner, RaftAddr: "n3:2221", HTTPAddr: "n3:8221"})
+	covered := Snapshot{Index: 2, Term: 2, Configuration: outOf(3, "n3"), ConfigurationIndex: 2}
+	for name, disk := range map[string]Restored{
+		"a learner that was down":                 {Term: 1, Entries: logOf(learner, 1)},
+		"a server whose snapshot covers its past": {Term: 2, Snapshot: covered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := leaderOf(t, 3)
+			at := remove(t, s, "n3")
+			n3 := start(t, Config{ID: "n3"}, disk)
+			require.Zero(t, n3.RemovedAt())
+			ticks(n3, n3.electionTimeout)
+			n3.flush()
+			asked := n3.takeSent()
+			require.Len(t, asked, 2, "the voters")
+			require.Equal(t, NodeID("n1"), asked[0].To)
+			require.NoError(t, asked[0].RequestVote.Validate())
+			n3.HandleRequestVoteReply("n1", *asked[0].RequestVote, s.HandleRequestVote(*asked[0].RequestVote))
+			require.Equal(t, at, n3.RemovedAt())
+			require.Equal(t, Leader, s.state, "it disturbs nobody")
+			ticks(n3, 1000)
+			n3.flush()
+			require.Empty(t, n3.takeSent(), "it knows")
+		})
+	}
+}
+
+func TestWhoeverOnlyAsksWhetherItWasRemovedIsNotElected(t *testing.T) {
+	c := outOf(3, "n1").with(Member{ID: "n1", Role: Learner, RaftAddr: "n1:2221", HTTPAddr: "n1:8221"})
+	s := start(t, Config{}, Restored{Term: 1, Entries: logOf(c, 1)})
+	ticks(s, s.electionTimeout)
+	for _, id := range []NodeID{"n2", "n3"} {
+		s.grant(id, true)
+	}
+	s.settle()
+	require.Equal(t, Follower, s.state)
+	require.Equal(t, Term(1), s.currentTerm)
+}
+
 // An acknowledgement from before the removal must not count for the server that was added
 // again (etcd-io/raft#349).
 func TestAServerThatIsAddedAgainIsANewOneToItsLeader(t *testing.T) {

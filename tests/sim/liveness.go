@@ -9,8 +9,9 @@ import (
 
 // recuperate is phase 2. All faults end, everybody comes back, and within a bounded
 // time the cluster must be whole again: the members that the operator wants, one leader, a
-// write and a read on every member, the same state everywhere; who was removed is idle. Many a bug leaves all promises unbroken
-// and just stops (databendlabs/openraft#1796 and #2080).
+// write and a read on every member, the same state everywhere; who was removed knows it,
+// and is idle. Many a bug leaves all promises unbroken and just stops
+// (databendlabs/openraft#1796 and #2080).
 func (w *world) recuperate() {
 	w.heal()
 	limit := w.now + w.patience()
@@ -22,7 +23,7 @@ func (w *world) recuperate() {
 		w.mustSucceed(limit, opGet, n)
 	}
 	w.await(limit, "all members have applied the same", w.converged)
-	w.await(limit, "all that were removed are idle, and every wish is answered", w.restful)
+	w.await(limit, "all that were removed know it, and every wish is answered", w.restful)
 	w.staysQuiet()
 	w.handsOver()
 }
@@ -112,8 +113,9 @@ func (w *world) complete() bool {
 	return true
 }
 
-// restful says that servers that are no members start no elections, that the leader has
-// stopped speaking to them, and that nobody waits for an answer.
+// restful says that servers that are no members know it, that the leader has stopped
+// speaking to them, and that nobody waits for an answer. One that was removed while it was
+// away asks, until it is told.
 func (w *world) restful() bool {
 	if leader := w.leads(); leader == nil || len(leader.view.Peers) != len(w.wanted())-1 {
 		return false
@@ -122,26 +124,11 @@ func (w *world) restful() bool {
 		if n.gone {
 			continue
 		}
-		if n.wishes > 0 || !n.wanted && w.canBeTold(n) && (n.view.State != raft.Follower || n.mayCampaign()) {
+		if n.wishes > 0 || !n.wanted && w.canBeTold(n) && n.view.RemovedAt == 0 {
 			return false
 		}
 	}
 	return true
-}
-
-// mayCampaign says that as far as the server knows it has a vote: in the newest
-// configuration that it knows to be committed, or in a later one.
-func (n *node) mayCampaign() bool {
-	v := &n.view
-	for k := len(v.configurations) - 1; k >= 0 && v.RemovedAt == 0; k-- {
-		if v.configurations[k].IsVoter(n.id) {
-			return true
-		}
-		if v.configurations[k].index <= v.CommitIndex {
-			break
-		}
-	}
-	return false
 }
 
 // canBeTold says that a server that was removed while it was away knows a member whom it
