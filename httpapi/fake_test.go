@@ -36,6 +36,8 @@ type fake struct {
 	reachable                                                          map[raft.NodeID]bool
 	// onApply, if set, runs before a command is applied; it may block until ctx ends.
 	onApply func(ctx context.Context) error
+	// onRemove, if set, runs before a member is removed; it may block until ctx ends.
+	onRemove func(ctx context.Context) error
 	// onTransfer, if set, is what happens instead of a hand-over to node2.
 	onTransfer func()
 }
@@ -86,7 +88,12 @@ func (f *fake) AddLearner(_ context.Context, m raft.Member) error {
 	return nil
 }
 
-func (f *fake) RemoveServer(_ context.Context, id raft.NodeID) error {
+func (f *fake) RemoveServer(ctx context.Context, id raft.NodeID) error {
+	if f.onRemove != nil {
+		if err := f.onRemove(ctx); err != nil {
+			return err
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.removeErr != nil {

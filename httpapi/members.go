@@ -47,15 +47,8 @@ func (s *Server) removeMember(w http.ResponseWriter, r *http.Request) *failure {
 	}
 	name, _ := memberName(r.URL)
 	var refused *failure
-	f := s.atLeader(w, r, leaderCall{here: func(ctx context.Context) error {
-		var m raft.Member
-		if m, refused = s.removable(name); refused != nil {
-			return nil
-		}
-		err := s.backend.RemoveServer(ctx, m.ID)
-		if err == nil {
-			s.writeMembers(w)
-		}
+	f := s.atLeader(w, r, leaderCall{here: func(ctx context.Context) (err error) {
+		refused, err = s.removeHere(ctx, w, name)
 		return err
 	}})
 	switch {
@@ -69,6 +62,27 @@ func (s *Server) removeMember(w http.ResponseWriter, r *http.Request) *failure {
 		return noLeader.because("%s; members can be removed only while a majority is there: %s", f.detail, lostForGood)
 	}
 	return f
+}
+
+// removeHere is the leader's part. It takes one removal at a time: two that are judged
+// before either is in the configuration can be harmless each and leave no majority together.
+func (s *Server) removeHere(ctx context.Context, w http.ResponseWriter, name string) (*failure, error) {
+	// A client that hangs up must not let the next one in before this one's fate is known.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.writeDeadline)
+	defer cancel()
+	if err := s.removals.Acquire(ctx, 1); err != nil {
+		return nil, ErrTimeout
+	}
+	defer s.removals.Release(1)
+	m, refused := s.removable(name)
+	if refused != nil {
+		return refused, nil
+	}
+	err := s.backend.RemoveServer(ctx, m.ID)
+	if err == nil {
+		s.writeMembers(w)
+	}
+	return nil, err
 }
 
 // lostForGood is the way out that needs no majority.

@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 
 	"dbdb/kvstore"
 	"dbdb/raft"
@@ -107,6 +110,44 @@ func TestARemovalThatWouldLoseTheQuorumIsRefused(t *testing.T) {
 			detail := requireProblem(t, send(s, "DELETE", "/v1/members/"+tc.remove, "").Result(), 409, "would_lose_quorum")
 			assert.Equal(t, tc.want+". Start them, or remove them first; if it is lost for good, stop a survivor and run dbdb recover on it", detail)
 			assert.Empty(t, f.removals)
+		})
+	}
+}
+
+// Of four voters one is dead, and two clients each remove another one. Judged by the same
+// configuration both would pass, and the two who remained could commit nothing.
+func TestTheNextRemovalIsJudgedByWhatTheOneBeforeLeaves(t *testing.T) {
+	for name, hangsUp := range map[string]bool{"both clients wait": false, "the first client hangs up": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, f := leaderServer(t)
+				three(f, node2, node3)
+				node4 := raft.Member{ID: "node4.dddddd", Role: raft.Voter, RaftAddr: "localhost:2224", HTTPAddr: "localhost:8224"}
+				f.change(func(i *Info) { i.Configuration.Members = append(i.Configuration.Members, node4) })
+				committed := make(chan struct{})
+				f.onRemove = func(ctx context.Context) error {
+					select {
+					case <-committed:
+						return nil
+					case <-ctx.Done():
+						return ErrOutcomeUnknown
+					}
+				}
+				first, hangUp := context.WithCancel(t.Context())
+				second := httptest.NewRecorder()
+				go s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(first, "DELETE", "/v1/members/node3", nil))
+				synctest.Wait()
+				if hangsUp {
+					hangUp()
+				}
+				go s.ServeHTTP(second, httptest.NewRequestWithContext(t.Context(), "DELETE", "/v1/members/node2", nil))
+				synctest.Wait()
+				close(committed)
+				synctest.Wait()
+				requireProblem(t, second.Result(), 409, "would_lose_quorum")
+				assert.Equal(t, []raft.NodeID{node3.ID}, f.removals)
+				hangUp()
+			})
 		})
 	}
 }

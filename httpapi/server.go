@@ -74,6 +74,7 @@ type Server struct {
 	bodies  sync.Pool
 
 	largeBodies *semaphore.Weighted // bytes; see maxLargeBodies
+	removals    *semaphore.Weighted // one; see removeHere
 
 	draining   atomic.Bool
 	onLoopback atomic.Bool // only this machine can reach us
@@ -92,6 +93,7 @@ func New(o Options) *Server {
 		origins:       http.NewCrossOriginProtection(),
 		peers:         newPeerClient(),
 		largeBodies:   semaphore.NewWeighted(maxLargeBodies),
+		removals:      semaphore.NewWeighted(1),
 	}
 	for _, host := range o.Hosts {
 		s.hosts = append(s.hosts, bareHost(host))
