@@ -98,8 +98,9 @@ func (r *Raft) HeartbeatTimeout() {
 	}
 	r.leader.heartbeatElapsed = 0
 	for _, m := range r.leader.receivers {
-		r.leader.peers[m.ID].paused = false
-		r.sendHeartbeat(m.ID, r.leader.peers[m.ID])
+		p := r.leader.peers[m.ID]
+		p.paused = p.snapshot.waits()
+		r.sendHeartbeat(m.ID, p)
 	}
 	if r.leader.transfer != nil {
 		r.leader.transfer.asked = false

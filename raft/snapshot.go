@@ -168,6 +168,34 @@ type outgoingSnapshot struct {
 	index  Index
 	offset uint64 // the peer has so much of it
 	size   uint64 // 0 until the first chunk was answered
+
+	setbacks int // how often the peer had less than before
+	skip     int // heartbeats to let pass before the next attempt
+}
+
+// maxSetbackDoublings bounds the wait of a peer that loses what it is sent again and again:
+// to some six seconds, with the defaults.
+const maxSetbackDoublings = 7
+
+// goOn takes the peer's word for how far it is. One that has to begin again may have been
+// restarted. One that has to do so time after time has a full disk, or a bad one: without
+// a longer and longer wait, the snapshot would be read, sent and written all the time, and
+// never get across.
+func (s *outgoingSnapshot) goOn(offset, size uint64) {
+	if offset < s.offset {
+		s.skip = 1<<min(s.setbacks, maxSetbackDoublings) - 1
+		s.setbacks++
+	}
+	s.offset, s.size = offset, size
+}
+
+// waits says whether a heartbeat is to pass without an attempt.
+func (s *outgoingSnapshot) waits() bool {
+	if s == nil || s.skip == 0 {
+		return false
+	}
+	s.skip--
+	return true
 }
 
 // sendSnapshot is "when the leader has already discarded the next log entry that it
@@ -217,7 +245,7 @@ func (r *Raft) HandleInstallSnapshotReply(from NodeID, a InstallSnapshotArgs, re
 	}
 	// Without progress the peer refuses, or is busy with the file: not at once again.
 	p.paused = rep.Offset <= a.Offset || rep.Offset >= a.Size
-	p.snapshot.offset, p.snapshot.size = min(rep.Offset, a.Size), a.Size
+	p.snapshot.goOn(min(rep.Offset, a.Size), a.Size)
 }
 
 // installed notes that a peer's durable state covers the snapshot.

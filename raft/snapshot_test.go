@@ -158,6 +158,30 @@ func TestAFileThatIsDamagedIsSentAgainFromItsBeginning(t *testing.T) {
 	require.EqualValues(t, 10, chunksTo("n3", s.sent)[0].Offset)
 }
 
+// With a disk that is too small the same would happen for ever, at the speed of the network.
+func TestAFollowerThatLosesWhatItIsSentAgainAndAgainIsLeftAloneForLongerAndLonger(t *testing.T) {
+	s, n3 := leaderThatCompacted(t), startN3(t)
+	var waited []int
+	for range 10 {
+		for range 3 {
+			_, stored := carry(t, s, n3)
+			require.True(t, stored)
+		}
+		n3.DropIncomingSnapshot()
+		s.HeartbeatTimeout()
+		s.flush()
+		carry(t, s, n3) // it has nothing any more
+		heartbeats := 0
+		for len(chunksTo("n3", s.sent)) == 0 {
+			s.HeartbeatTimeout()
+			s.flush()
+			heartbeats++
+		}
+		waited = append(waited, heartbeats)
+	}
+	require.Equal(t, []int{1, 2, 4, 8, 16, 32, 64, 128, 128, 128}, waited)
+}
+
 func TestAFollowerThatRestartsInTheMiddleBeginsAgain(t *testing.T) {
 	s, n3 := leaderThatCompacted(t), startN3(t)
 	carry(t, s, n3)

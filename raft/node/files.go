@@ -30,8 +30,9 @@ type files struct {
 
 	own, incoming, outgoing *mailbox // of work
 
-	// What failed is tried again with the next heartbeat, and said when it begins to fail.
-	// Each belongs to the goroutine of its kind of work.
+	// What failed is tried again, and said when it begins to fail: to receive fails until a
+	// whole snapshot was received, as the first chunks fit on any disk. Each belongs to the
+	// goroutine of its kind of work.
 	receiveFails, readFails bool
 }
 
@@ -92,7 +93,7 @@ func (f *files) Receive(offset uint64, chunk []byte, done func(error)) {
 		if err != nil && !f.receiveFails {
 			f.log.Warn("a snapshot cannot be received", "err", err)
 		}
-		f.receiveFails = err != nil
+		f.receiveFails = f.receiveFails || err != nil
 		f.post(func() { done(err) })
 	})
 }
@@ -106,6 +107,7 @@ func (f *files) Received(restore func(io.Reader) (func(), error), done func(raft
 			install, err = restore(stoppableReader{state, f.stop})
 			return err
 		})
+		f.receiveFails = f.receiveFails && err != nil
 		f.say("snapshot received", m, begun, err)
 		f.post(func() { done(m, install, err) })
 	})

@@ -258,6 +258,34 @@ func TestASnapshotThatCannotBeReadOrReceivedIsSentAgain(t *testing.T) {
 	}
 }
 
+// smallDisk has room for one chunk.
+type smallDisk struct{ Snapshots }
+
+func (smallDisk) Receive(offset uint64, _ []byte) error {
+	if offset > 0 {
+		return errors.New("disk full")
+	}
+	return nil
+}
+
+// The first chunk fits every time, which is no reason to say of each attempt how it ended.
+func TestThatADiskIsTooSmallForASnapshotIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs syncBuffer
+		var routines sync.WaitGroup
+		f := newFiles(smallDisk{}, func(callback func()) { callback() }, slog.New(slog.NewTextHandler(&logs, nil)))
+		f.start(&routines)
+		for range 3 {
+			f.Receive(0, []byte("chunk"), func(error) {})
+			f.Receive(5, []byte("chunk"), func(error) {})
+			synctest.Wait()
+		}
+		close(f.stop)
+		routines.Wait()
+		require.Equal(t, 1, strings.Count(logs.String(), "disk full"))
+	})
+}
+
 // A node that is closed while clients wait for a change answers them all.
 func TestCloseAnswersChangesAndTransfers(t *testing.T) {
 	inBubble(t, 3, func(t *testing.T, c *cluster) {
