@@ -41,7 +41,7 @@ func monitorQuorum(ctx context.Context, b httpapi.Backend, log *slog.Logger) {
 
 func waitingFor(info httpapi.Info, b httpapi.Backend) string {
 	if len(info.Configuration.Members) == 0 {
-		return "waiting for the leader to send the log: this node is a member but has nothing yet"
+		return "waiting for the leader to send the log: this node has nothing yet (if it was removed meanwhile, start it with --join)"
 	}
 	have, voters, missing := httpapi.Quorum(info, b.Reachable)
 	if missing == "" {

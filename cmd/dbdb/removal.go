@@ -8,8 +8,13 @@ import (
 	"dbdb/httpapi"
 )
 
-// removalLook is how often a node looks whether it was removed.
-const removalLook = 250 * time.Millisecond
+const (
+	// removalLook is how often a node looks whether it was removed.
+	removalLook = 250 * time.Millisecond
+	// forgottenAfter is how long a node that is started again with nothing in its log waits
+	// for a leader to speak to it.
+	forgottenAfter = 5 * time.Second
+)
 
 // watchRemoval does what the command line says about a node that was removed while it
 // was down: with --join it asks to be added again, as the same server, which is safe;
@@ -17,10 +22,21 @@ const removalLook = 250 * time.Millisecond
 // so, and so does a node that is removed while it runs: it was started as a
 // member, and who removed it does not want it back.
 func (p *process) watchRemoval(ctx context.Context, b httpapi.Backend, j joiner) error {
-	said := false
+	said, remembered := false, !p.restarted || len(p.o.join) == 0
+	silentSince := time.Now()
 	for {
 		info := b.Info()
+		remembered = remembered || info.Leader != "" || len(info.Configuration.Members) > 0
 		switch {
+		case !remembered && time.Since(silentSince) >= forgottenAfter:
+			// It joined, and stopped before it was told who else there is: so it has nobody to
+			// ask whether it was removed. If it is a member still, this changes nothing.
+			p.log.Info("asking to be added again: no leader speaks to this node, which has nothing yet")
+			_, err := j.join(ctx)
+			if isFinal(err) {
+				return identityError(err)
+			}
+			remembered, silentSince = err == nil, time.Now()
 		case info.RemovedAt == 0:
 			said = false
 		case said:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dbdb/httpapi"
+	"dbdb/raft"
 	"dbdb/raft/wal"
 
 	"github.com/stretchr/testify/assert"
@@ -103,6 +104,36 @@ func TestANodeThatWasRemovedAsksOnceToBeAddedAgainAsTheSameServer(t *testing.T) 
 	b.change(removed)
 	eventually(t, "it says so", func() bool { return strings.Contains(log.String(), "node1 was removed at index 812") })
 	assert.Equal(t, int32(1), asked.Load())
+}
+
+// It was removed before it was told of anybody whom it could ask.
+func TestANodeThatIsStartedAgainWithNothingAsksToBeAddedIfNoLeaderSpeaksToIt(t *testing.T) {
+	join := options{join: []string{"127.0.0.1:1"}, joinTimeout: time.Second, bind: "localhost"}
+	for name, tc := range map[string]struct {
+		o         options
+		restarted bool
+		edit      func(*httpapi.Info)
+		asks      bool
+	}{
+		"with --join":                    {join, true, func(*httpapi.Info) {}, true},
+		"without":                        {options{}, true, func(*httpapi.Info) {}, false},
+		"when it has joined right now":   {join, false, func(*httpapi.Info) {}, false},
+		"when a leader speaks to it":     {join, true, func(i *httpapi.Info) { i.Leader = "node2.b" }, false},
+		"when its log names other nodes": {join, true, func(i *httpapi.Info) { i.Configuration = threeVoters().Configuration }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, b, log := removedNode(tc.o)
+				p.restarted = tc.restarted
+				b.change(func(i *httpapi.Info) { i.Leader, i.Configuration = "", raft.Configuration{}; tc.edit(i) })
+				go func() { _ = p.watchRemoval(t.Context(), b, joiner{o: tc.o, log: p.log}) }()
+				time.Sleep(forgottenAfter - removalLook)
+				assert.NotContains(t, log.String(), "asking", "a leader is still awaited")
+				time.Sleep(time.Minute)
+				assert.Equal(t, tc.asks, strings.Contains(log.String(), "asking to be added again"))
+			})
+		})
+	}
 }
 
 func TestARefusalToAddARemovedNodeEndsIt(t *testing.T) {

@@ -37,6 +37,8 @@ type process struct {
 	store    *kvstore.Store
 	backend  *backend
 	api      *httpapi.Server
+	// restarted says that this node belonged to its cluster before this process.
+	restarted bool
 }
 
 // serve runs a node until ctx ends, which is a clean stop and returns nil. The order
@@ -111,7 +113,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	if r := dir.Repaired(); r != nil {
 		p.log.Warn("took a torn write out of the log; nobody was told of it", "repair", fmt.Sprint(*r))
 	}
-	known := dir.Identity().Cluster != "" && !dir.Identity().Founding
+	p.restarted = dir.Identity().Cluster != "" && !dir.Identity().Founding
 	restored, err := p.enter(ctx, dir)
 	if err != nil {
 		return err
@@ -126,7 +128,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if known {
+	if p.restarted {
 		p.sayRestart(m.cluster, dir.Identity().NodeID(), restored)
 	}
 	return p.live(ctx, dir, m)
