@@ -135,6 +135,12 @@ func (c *client) judge(a answer) error {
 // strange is the error for an answer that another program gave.
 func (c *client) strange() error { return fmt.Errorf("%s did not answer like a dbdb node", c.target) }
 
+// strangeChange is strange for a request that changes something: whatever gave the answer may
+// have passed the request on.
+func (c *client) strangeChange() error {
+	return exit(exitUnknown, "%w: it may or may not have been done", c.strange())
+}
+
 // print writes the answer as it is for -o json, and else what text writes, in columns.
 func (c *client) print(a answer, text func(w io.Writer)) error {
 	if c.output == "json" {

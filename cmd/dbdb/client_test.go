@@ -104,7 +104,7 @@ func TestAChangeTellsNotDoneFromUnknown(t *testing.T) {
 		"unknown":           {answering(504, `{"code":"outcome_unknown","detail":"who knows"}`), 4, "who knows"},
 		"a broken answer":   {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 4, unknown},
 		"a proxy's timeout": {answering(504, "<html>"), 4, "answered with status 504: " + unknown},
-		"another program":   {answering(200, "hello"), 1, "did not answer like a dbdb node"},
+		"another program":   {answering(200, "hello"), 4, "did not answer like a dbdb node: " + unknown},
 		"no such page":      {answering(404, "hello"), 1, "answered with status 404, not like a dbdb node"},
 		"a redirect":        {http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect).ServeHTTP, 1, "answered with status 307, not like a dbdb node"},
 	} {

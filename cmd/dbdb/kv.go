@@ -58,7 +58,7 @@ func write(ctx context.Context, c *client, fields map[string]string) error {
 		return err
 	}
 	if a.header.Get("Dbdb-Index") == "" {
-		return c.strange()
+		return c.strangeChange()
 	}
 	a.body = fmt.Appendf(nil, "{\"index\":%s,\"term\":%s}\n", a.header.Get("Dbdb-Index"), a.header.Get("Dbdb-Term"))
 	return c.print(a, func(io.Writer) {})

@@ -17,7 +17,7 @@ func members(ctx context.Context, c *client) error {
 	if err != nil {
 		return err
 	}
-	return c.printMembers(a)
+	return c.printMembers(a, c.strange())
 }
 
 // removeMember removes one, and lists those that remain.
@@ -26,13 +26,14 @@ func removeMember(ctx context.Context, c *client) error {
 	if err != nil {
 		return err
 	}
-	return c.printMembers(a)
+	return c.printMembers(a, c.strangeChange())
 }
 
-func (c *client) printMembers(a answer) error {
+// printMembers lists the members in an answer; strange is the error if there are none.
+func (c *client) printMembers(a answer, strange error) error {
 	var reply httpapi.JoinReply
 	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Members == nil {
-		return c.strange()
+		return strange
 	}
 	return c.print(a, func(w io.Writer) {
 		fmt.Fprintln(w, "NAME\tROLE\tRAFT\tHTTP\tID")

@@ -26,7 +26,7 @@ func transfer(ctx context.Context, c *client) error {
 	}
 	var reply httpapi.TransferReply
 	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Leader == "" {
-		return c.strange()
+		return c.strangeChange()
 	}
 	return c.print(a, func(w io.Writer) { fmt.Fprintln(w, reply.Leader+" leads") })
 }
