@@ -36,7 +36,8 @@ type Backend interface {
 
 	// TransferLeadership hands the leadership over to another voter, or to the one that
 	// suits best if to is empty. It returns nil once this node does not lead any more;
-	// ErrNotLeader if it did not lead, and ErrNoTransfer if it still does.
+	// ErrNotLeader if it did not lead, ErrNoTransfer if it still does and goes on, and
+	// ErrOutcomeUnknown if the other one was told to lead and may still do so.
 	TransferLeadership(ctx context.Context, to raft.NodeID) error
 
 	// Progress asks the node's loop how far the other members are; only a leader

@@ -99,6 +99,13 @@ func TestATargetThatDidNotTakeOverIsDefinitelyNotTheLeader(t *testing.T) {
 	assert.Equal(t, "the leadership was not handed over; node1 still leads", detail)
 }
 
+func TestATargetThatWasToldMayStillTakeOver(t *testing.T) {
+	s, f := leaderServer(t)
+	f.transferErr = ErrOutcomeUnknown
+	detail := requireProblem(t, send(s, "POST", transferPath+"?to=node2", "").Result(), 504, "outcome_unknown")
+	assert.Equal(t, "the leadership may or may not have been handed over: ask GET /v1/status", detail)
+}
+
 func TestAnotherLeaderThanTheOneAskedForIsNoSuccess(t *testing.T) {
 	s, f := leaderServer(t)
 	three(f, node2, node3)

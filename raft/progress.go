@@ -12,6 +12,8 @@ type leaderState struct {
 	receivers []Member
 	leaving   []leaving
 	transfer  *transfer // nil unless this leader hands over
+	// toldToLead says that TimeoutNow was sent for the newest transfer.
+	toldToLead bool
 
 	heartbeatElapsed int
 	quorumElapsed    int // ticks since the last check of the quorum

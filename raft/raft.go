@@ -23,8 +23,8 @@ var ErrUnknownMember = errors.New("raft: not a member")
 // ErrLastVoter says that a cluster cannot lose its only voter. Nothing was done.
 var ErrLastVoter = errors.New("raft: the only voter cannot be removed")
 
-// ErrNoTransfer says that the leadership was not handed over: nobody is there who
-// could lead, or the one who was asked to did not take over in time.
+// ErrNoTransfer says that the leadership was not handed over and will not be: nobody is
+// there who could lead, or the one who shall did not catch up in time to be told so.
 var ErrNoTransfer = errors.New("raft: the leadership was not handed over")
 
 // Raft is one server's consensus state: Figure 2 as a value. It does no I/O, has

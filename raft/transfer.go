@@ -30,12 +30,12 @@ func (r *Raft) TransferLeadership(to NodeID) error {
 		return ErrUnknownMember
 	case to == r.cfg.ID:
 		return nil
-	case !r.Configuration().IsVoter(to):
-		return ErrNoTransfer
+	case !r.Configuration().IsVoter(to), !r.leader.peers[to].answers():
+		return ErrNoTransfer // to wait for a server that is not there would only hold up commands
 	case r.leader.transfer != nil && r.leader.transfer.to != to:
 		return ErrNoTransfer
 	case r.leader.transfer == nil:
-		r.leader.transfer = &transfer{to: to}
+		r.leader.transfer, r.leader.toldToLead = &transfer{to: to}, false
 		r.trace(RuleTransfer, to, r.leader.peers[to].matchIndex, r.currentTerm)
 	}
 	return nil
@@ -43,6 +43,10 @@ func (r *Raft) TransferLeadership(to NodeID) error {
 
 // Transferring says whether this server leads and is about to hand over.
 func (r *Raft) Transferring() bool { return r.state == Leader && r.leader.transfer != nil }
+
+// MayStillHandOver says, when an attempt was given up, whether the other one was told to
+// start an election: the message may be late, and nobody can say that it will not lead.
+func (r *Raft) MayStillHandOver() bool { return r.state == Leader && r.leader.toldToLead }
 
 // successor is the voter with the longest log among those that answer, or nobody.
 func (r *Raft) successor() NodeID {
@@ -75,7 +79,7 @@ func (r *Raft) handOver() {
 	if t == nil || t.asked || r.leader.peers[t.to].matchIndex != r.log.lastIndex() {
 		return
 	}
-	t.asked = true
+	t.asked, r.leader.toldToLead = true, true
 	r.timeoutNow(t.to)
 }
 

@@ -96,6 +96,38 @@ func TestATransferIsGivenUpAfterAnElectionTimeout(t *testing.T) {
 	require.NoError(t, s.TransferLeadership("n3"), "and another may be tried")
 }
 
+// A TimeoutNow that is late, or arrived and was not answered, ends this leadership after
+// the attempt was given up. One that was never sent does not.
+func TestWhetherATransferThatWasGivenUpMayStillHappenIsKnown(t *testing.T) {
+	s := leaderOf(t, 3)
+	_, _, err := s.Propose([]byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, s.TransferLeadership("n2"))
+	s.settle()
+	ticks(s, s.cfg.ElectionTicks)
+	require.False(t, s.Transferring())
+	require.False(t, s.MayStillHandOver(), "n2 lacks x")
+
+	s.answer("n2")
+	require.NoError(t, s.TransferLeadership("n2"))
+	s.flush()
+	ticks(s, s.cfg.ElectionTicks)
+	require.False(t, s.Transferring())
+	require.True(t, s.MayStillHandOver())
+	s.leader.peers["n3"].recentlyActive = true
+	require.NoError(t, s.TransferLeadership("n3"))
+	require.False(t, s.MayStillHandOver(), "n3 was not told")
+	s.observeTerm(9)
+	require.False(t, s.MayStillHandOver(), "it does not lead")
+}
+
+func TestATransferToAServerThatDoesNotAnswerIsRefused(t *testing.T) {
+	s := leaderOf(t, 3)
+	s.leader.peers["n2"].recentlyActive = false
+	require.ErrorIs(t, s.TransferLeadership("n2"), ErrNoTransfer)
+	require.False(t, s.Transferring())
+}
+
 func TestATransferEndsWithTheLeadership(t *testing.T) {
 	s := leaderOf(t, 3)
 	require.NoError(t, s.TransferLeadership("n2"))

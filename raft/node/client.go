@@ -67,7 +67,7 @@ func (n *Node) RemoveServer(ctx context.Context, id raft.NodeID) error {
 // TransferLeadership hands the leadership over to another voter, or to the one that
 // suits best if to is empty. It returns nil once this server does not lead any more.
 func (n *Node) TransferLeadership(ctx context.Context, to raft.NodeID) error {
-	_, err := request(ctx, n, ErrNoTransfer, func(done func(struct{}, error)) {
+	_, err := request(ctx, n, ErrOutcomeUnknown, func(done func(struct{}, error)) {
 		n.replica.TransferLeadership(to, func(err error) { done(struct{}{}, err) })
 	})
 	return err

@@ -174,7 +174,11 @@ func TestALeaderThatCannotHandOverGoesOn(t *testing.T) {
 	inBubble(t, 3, func(t *testing.T, c *cluster) {
 		l, f := c.leader(), c.follower()
 		c.isolate(f)
+		require.ErrorIs(t, l.TransferLeadership(t.Context(), f.Info().ID), ErrOutcomeUnknown, "was it told?")
+		time.Sleep(time.Second)
+		begun := time.Now()
 		require.ErrorIs(t, l.TransferLeadership(t.Context(), f.Info().ID), ErrNoTransfer)
+		require.Zero(t, time.Since(begun), "nobody is there to wait for")
 		write(t, l, 1)
 	})
 }

@@ -274,9 +274,15 @@ func TestATransferThatTakesTooLongIsGivenUp(t *testing.T) {
 	require.Equal(t, told{errNotYet}, w)
 	require.Greater(t, len(r.transport.timeouts), 1, "it was asked again")
 	r.tick(1)
-	require.ErrorIs(t, w[0], replica.ErrNoTransfer)
+	require.ErrorIs(t, w[0], replica.ErrOutcomeUnknown, "it was told, and may be late")
 	require.Equal(t, raft.Leader, r.Raft().State())
 	r.write("x")
+
+	r.Propose([]byte("y"), func(replica.Result, error) {})
+	r.TransferLeadership("n3", w.next())
+	r.Flush()
+	r.tick(20)
+	require.ErrorIs(t, w[1], replica.ErrNoTransfer, "it lacks y, and was not told")
 }
 
 func TestATransferThatCannotBeIsRefusedAtOnce(t *testing.T) {
@@ -293,9 +299,11 @@ func TestATransferThatCannotBeIsRefusedAtOnce(t *testing.T) {
 
 func TestNobodyHearsOfATransferAfterTheEnd(t *testing.T) {
 	r := leading(t)
-	r.TransferLeadership("n2", func(error) {})
+	var err error
+	r.TransferLeadership("n2", func(e error) { err = e })
 	r.Flush()
 	r.Close()
+	require.ErrorIs(t, err, replica.ErrOutcomeUnknown, "it was told to lead")
 	r.transport.timeouts[0].done(raft.TimeoutNowReply{Term: 9}, nil)
 	require.Equal(t, raft.Term(2), r.Raft().Term())
 }

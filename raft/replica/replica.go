@@ -31,7 +31,7 @@ var (
 	ErrUnknownMember = raft.ErrUnknownMember
 	// ErrLastVoter: a cluster cannot lose its only voter. Nothing was done.
 	ErrLastVoter = raft.ErrLastVoter
-	// ErrNoTransfer: the leadership was not handed over.
+	// ErrNoTransfer: the leadership was not handed over and will not be.
 	ErrNoTransfer = raft.ErrNoTransfer
 	// ErrNoLeader: no leader confirmed the read in time. A read changes nothing, so
 	// it may be tried again.
@@ -314,6 +314,9 @@ func (p *Replica) Close() {
 	p.replies, p.saves = nil, nil
 	p.waiters.fail(ErrOutcomeUnknown)
 	p.changes.fail(ErrStopped)
+	if p.raft.MayStillHandOver() {
+		p.failTransfers(ErrOutcomeUnknown)
+	}
 	p.failTransfers(ErrStopped)
 	p.reads.fail(ErrStopped)
 }

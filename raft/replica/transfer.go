@@ -3,7 +3,8 @@ package replica
 import "dbdb/raft"
 
 // TransferLeadership asks for another server to lead; see raft.TransferLeadership.
-// done(nil) is called when this server does not lead any more.
+// done(nil) is called when another server has begun a term of its own; ErrOutcomeUnknown
+// means that one still may.
 func (p *Replica) TransferLeadership(to raft.NodeID, done func(error)) {
 	if p.closed {
 		done(ErrStopped)
@@ -23,11 +24,14 @@ func (p *Replica) noticeTransfer() {
 	if len(p.transfers) == 0 || p.raft.Transferring() {
 		return
 	}
-	err := error(nil)
-	if p.raft.Term() == p.transferTerm {
-		err = ErrNoTransfer // it leads on, or lost its quorum: nobody else has begun a term
+	switch {
+	case p.raft.State() != raft.Leader && p.raft.Term() > p.transferTerm:
+		p.failTransfers(nil)
+	case p.raft.State() != raft.Leader, p.raft.MayStillHandOver():
+		p.failTransfers(ErrOutcomeUnknown) // it lost its quorum, or the other one was told and is late
+	default:
+		p.failTransfers(ErrNoTransfer)
 	}
-	p.failTransfers(err)
 }
 
 func (p *Replica) failTransfers(err error) {
