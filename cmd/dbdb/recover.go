@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"dbdb/httpapi"
+	"dbdb/kvstore"
 	"dbdb/raft"
 	"dbdb/raft/wal"
 )
@@ -65,7 +66,7 @@ func recoverCommand(c command, args []string, env environment, stdout io.Writer)
 // openSurvivor opens a directory that belongs to a cluster, and makes none.
 func openSurvivor(path, name string, stdout io.Writer) (_ *recovery, err error) {
 	if _, err := os.Stat(filepath.Join(path, "identity.json")); errors.Is(err, fs.ErrNotExist) {
-		return nil, exit(exitData, "%s holds no data of a node: there is no identity.json", path)
+		return nil, exit(exitData, "%s cannot be recovered: there is no identity.json, so it is no data directory, or it is damaged", path)
 	}
 	if name == "" {
 		// It is asked for as nobody's, to hear whose it is.
@@ -81,6 +82,9 @@ func openSurvivor(path, name string, stdout io.Writer) (_ *recovery, err error) 
 		return nil, err
 	}
 	r := &recovery{dir: dir, path: path, stdout: stdout, state: dir.Log().Restored()}
+	if err := r.verifySnapshot(); err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
 	r.before = configurationOf(r.state)
 	var member bool
 	r.self, member = r.before.Member(dir.Identity().NodeID())
@@ -94,6 +98,18 @@ func openSurvivor(path, name string, stdout io.Writer) (_ *recovery, err error) 
 		return nil, errors.Join(err, dir.Close())
 	}
 	return r, nil
+}
+
+// verifySnapshot reads the snapshot to its end, as a start would: a survivor whose data is
+// damaged must not be chosen, and must stay what it is.
+func (r *recovery) verifySnapshot() error {
+	if r.state.Snapshot.Index == 0 {
+		return nil
+	}
+	return r.dir.Snapshots().Load(r.state.Snapshot, func(state io.Reader) error {
+		_, err := kvstore.New().Restore(state)
+		return err
+	})
 }
 
 func (r *recovery) run(yes bool) error {

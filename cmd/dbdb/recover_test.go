@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"dbdb/kvstore"
 	"dbdb/raft"
 	"dbdb/raft/wal"
 
@@ -100,6 +101,45 @@ func TestARecoveryThatWasKilledIsCompletedByAnother(t *testing.T) {
 	assert.Equal(t, cluster, node1.identity().Cluster)
 }
 
+// withSnapshot makes everything in a stopped node's log part of a snapshot, and returns its
+// file.
+func (n *testNode) withSnapshot() (file string) {
+	path := filepath.Join("data", n.name)
+	dir, err := wal.Open(wal.OS{}, path, wal.Options{Node: n.name})
+	require.NoError(n.t, err)
+	defer dir.Close()
+	disk := dir.Log().Restored()
+	last, term := lastEntry(disk)
+	m := raft.Snapshot{Index: last, Term: term, Configuration: configurationOf(disk), ConfigurationIndex: 1}
+	require.NoError(n.t, dir.Snapshots().Write(m, kvstore.New().Snapshot()))
+	require.NoError(n.t, dir.Log().Save(raft.Save{Seq: 1, Term: disk.Term, VotedFor: disk.VotedFor, Snapshot: m, KeepFrom: last + 1}))
+	files, err := filepath.Glob(filepath.Join(path, "snapshots", "*.snapshot"))
+	require.NoError(n.t, err)
+	require.Len(n.t, files, 1)
+	return files[0]
+}
+
+// It would be the only member of its cluster, and could not be started.
+func TestASurvivorWhoseSnapshotIsDamagedIsLeftAsItIs(t *testing.T) {
+	node1, _ := halfCluster(t)
+	file := node1.withSnapshot()
+	before := node1.identity()
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, args := range []string{"recover --data-dir data/node1 --yes", "recover --data-dir data/node1"} {
+		require.NoError(t, os.WriteFile(file, whole[:len(whole)-1], 0o600))
+		code, stdout, stderr := runOnce(t, nil, strings.Fields(args)...)
+		assert.Equal(t, 4, code)
+		assert.Empty(t, stdout)
+		assert.Contains(t, stderr, "the file ends before the snapshot does")
+		require.NoError(t, os.WriteFile(file, whole, 0o600))
+		assert.Equal(t, before, node1.identity())
+	}
+	code, _, stderr := runOnce(t, nil, "recover", "--data-dir", "data/node1", "--yes")
+	require.Zero(t, code, stderr)
+	node1.start().ready()
+}
+
 // The other way round, a crash in between would leave a second leader for the old cluster.
 func TestARecoveryChangesTheClusterBeforeTheLog(t *testing.T) {
 	node1, node2 := halfCluster(t)
@@ -124,7 +164,7 @@ func TestRecoverRefusesWhatIsNoSurvivor(t *testing.T) {
 		assert.Contains(t, stderr, want)
 		assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 	}
-	refused("dbdb: data/node1 holds no data of a node: there is no identity.json\n", "--data-dir", "data/node1")
+	refused("dbdb: data/node1 cannot be recovered: there is no identity.json, so it is no data directory, or it is damaged\n", "--data-dir", "data/node1")
 	requireNothingMade(t)
 
 	require.NoError(t, os.WriteFile("file", nil, 0o600))
