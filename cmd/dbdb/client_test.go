@@ -53,6 +53,7 @@ func TestAClientSetsGetsAndDeletes(t *testing.T) {
 func TestAClientShowsStatusAndMembersInColumns(t *testing.T) {
 	inEmptyDirectory(t)
 	n := newNode(t, "node1").start("--bootstrap").ready()
+	eventually(t, "the leader's first entry is committed", func() bool { return n.status().AppliedIndex == 2 })
 	st := n.status()
 	code, stdout, stderr := runOnce(t, nil, "status", "--http", n.addr())
 	assert.Zero(t, code, stderr)
