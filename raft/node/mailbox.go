@@ -2,9 +2,9 @@ package node
 
 import "sync"
 
-// mailbox holds the inputs that the loop has not taken yet. It has no bound of its
-// own, so that the loop, which also puts into it, never waits for itself; what
-// comes from outside is bounded before it gets here.
+// mailbox holds what a goroutine has not taken yet: the loop its inputs, the others
+// their work on snapshots. It has no bound of its own, so that the loop, which also
+// puts into it, never waits; what comes from outside is bounded before it gets here.
 type mailbox struct {
 	mu     sync.Mutex
 	inputs []func()

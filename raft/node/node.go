@@ -1,7 +1,8 @@
 // Package node runs a replica: goroutines start here, and only here. One loop owns
 // the replica and takes what there is to take — ticks, clients' requests, other
 // servers' RPCs, the disk's and the network's answers — then calls Flush, once for
-// all of it. One more goroutine writes the log. Neither waits for the other.
+// all of it. Another goroutine writes the log, and three more write, receive and read
+// the files of snapshots. The loop waits for none of them.
 //
 // Caveats: there is no lease, so every linearizable read costs a round of
 // heartbeats (shared by all reads that wait for it); a batch is as large as what
@@ -76,8 +77,8 @@ type Node struct {
 	routines sync.WaitGroup
 }
 
-// Open starts a node. The caller keeps the Log, the Transport and the StateMachine
-// and closes them after Close.
+// Open starts a node. The caller keeps the Log, the Snapshots, the Transport and the
+// StateMachine and closes them after Close.
 func Open(cfg Config) (*Node, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Raft.Validate(); err != nil {

@@ -101,8 +101,7 @@ type save struct {
 }
 
 // New starts a replica from what its disk gave back. The state machine must hold the
-// state of disk.Snapshot already. It panics on an invalid
-// Config, as raft.New does.
+// state of disk.Snapshot already. It panics on an invalid Config, as raft.New does.
 func New(cfg Config, disk raft.Restored) *Replica {
 	if cfg.ReadTimeoutTicks == 0 {
 		cfg.ReadTimeoutTicks = 200
