@@ -3,8 +3,6 @@ package rpc
 import (
 	"errors"
 	"time"
-
-	"dbdb/raft"
 )
 
 // Why a call ends without a reply. Dial errors, *RefusedError and what net/rpc
@@ -78,37 +76,10 @@ func (c *typedCall[A, R]) finish(err error) {
 	c.done(c.reply, nil)
 }
 
-func requestVoteCall(a raft.RequestVoteArgs, done func(raft.RequestVoteReply, error)) call {
-	return &typedCall[raft.RequestVoteArgs, raft.RequestVoteReply]{
-		callState: callState{kind: kindRequestVoteArgs, slot: -1},
-		args:      a, encode: EncodeRequestVoteArgs, decode: DecodeRequestVoteReply, done: done,
-	}
-}
-
-func appendEntriesCall(a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) call {
-	return &typedCall[raft.AppendEntriesArgs, raft.AppendEntriesReply]{
-		callState: callState{kind: kindAppendEntriesArgs, slot: -1},
-		args:      a, encode: EncodeAppendEntriesArgs, decode: DecodeAppendEntriesReply, done: done,
-	}
-}
-
-func installSnapshotCall(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) call {
-	return &typedCall[raft.InstallSnapshotArgs, raft.InstallSnapshotReply]{
-		callState: callState{kind: kindInstallSnapshotArgs, slot: -1},
-		args:      a, encode: EncodeInstallSnapshotArgs, decode: DecodeInstallSnapshotReply, done: done,
-	}
-}
-
-func timeoutNowCall(a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) call {
-	return &typedCall[raft.TimeoutNowArgs, raft.TimeoutNowReply]{
-		callState: callState{kind: kindTimeoutNowArgs, slot: -1},
-		args:      a, encode: EncodeTimeoutNowArgs, decode: DecodeTimeoutNowReply, done: done,
-	}
-}
-
-func readIndexCall(a raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) call {
-	return &typedCall[raft.ReadIndexArgs, raft.ReadIndexReply]{
-		callState: callState{kind: kindReadIndexArgs, slot: -1},
-		args:      a, encode: EncodeReadIndexArgs, decode: DecodeReadIndexReply, done: done,
+// newCall makes a call with the two halves of its codec.
+func newCall[A, R any](k kind, a A, encode func([]byte, A) []byte, decode func([]byte) (R, error), done func(R, error)) call {
+	return &typedCall[A, R]{
+		callState: callState{kind: k, slot: -1},
+		args:      a, encode: encode, decode: decode, done: done,
 	}
 }

@@ -146,28 +146,33 @@ func (c *Client) RequestVote(to raft.NodeID, a raft.RequestVoteArgs, done func(r
 	if a.PreVote {
 		timeout = c.opts.CallTimeout
 	}
-	c.make(to, laneCalls, requestVoteCall(a, done), timeout)
+	call := newCall(kindRequestVoteArgs, a, EncodeRequestVoteArgs, DecodeRequestVoteReply, done)
+	c.make(to, laneCalls, call, timeout)
 }
 
 // AppendEntries sends a server entries, or a heartbeat.
 func (c *Client) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) {
-	c.make(to, laneCalls, appendEntriesCall(a, done), c.opts.CallTimeout)
+	call := newCall(kindAppendEntriesArgs, a, EncodeAppendEntriesArgs, DecodeAppendEntriesReply, done)
+	c.make(to, laneCalls, call, c.opts.CallTimeout)
 }
 
 // InstallSnapshot sends a server a chunk of a snapshot, on a connection of its own. It
 // is made for the first chunk and closed when there has been none for snapshotIdle.
 func (c *Client) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
-	c.make(to, laneSnapshots, installSnapshotCall(a, done), c.opts.SnapshotTimeout)
+	call := newCall(kindInstallSnapshotArgs, a, EncodeInstallSnapshotArgs, DecodeInstallSnapshotReply, done)
+	c.make(to, laneSnapshots, call, c.opts.SnapshotTimeout)
 }
 
 // TimeoutNow asks a server to start an election at once.
 func (c *Client) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
-	c.make(to, laneCalls, timeoutNowCall(a, done), c.opts.CallTimeout)
+	call := newCall(kindTimeoutNowArgs, a, EncodeTimeoutNowArgs, DecodeTimeoutNowReply, done)
+	c.make(to, laneCalls, call, c.opts.CallTimeout)
 }
 
 // ReadIndex asks the leader for an index from which a read may be served.
 func (c *Client) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) {
-	c.make(to, laneCalls, readIndexCall(a, done), c.opts.ReadIndexTimeout)
+	call := newCall(kindReadIndexArgs, a, EncodeReadIndexArgs, DecodeReadIndexReply, done)
+	c.make(to, laneCalls, call, c.opts.ReadIndexTimeout)
 }
 
 // make gives a call to its peer, or ends it with an error. That takes a goroutine:

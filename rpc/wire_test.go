@@ -183,7 +183,7 @@ func back[M any](t *rapid.T, m M, encode func([]byte, M) []byte, decode func([]b
 // Package gob leaves zero values out: a reply {Term: 7} decoded over {3, true, ...}
 // kept the true.
 func TestAZeroFieldOverwritesWhatTheDestinationHeld(t *testing.T) {
-	c := appendEntriesCall(heartbeat(), nil).(*typedCall[raft.AppendEntriesArgs, raft.AppendEntriesReply])
+	c := newCall(kindAppendEntriesArgs, heartbeat(), EncodeAppendEntriesArgs, DecodeAppendEntriesReply, nil).(*typedCall[raft.AppendEntriesArgs, raft.AppendEntriesReply])
 	c.reply = raft.AppendEntriesReply{Term: 3, Success: true, ConflictIndex: 8, ConflictTerm: 2}
 	require.NoError(t, c.decodeReply(EncodeAppendEntriesReply(nil, raft.AppendEntriesReply{Term: 7})))
 	assert.Equal(t, raft.AppendEntriesReply{Term: 7}, c.reply)
