@@ -7,13 +7,12 @@ import "dbdb/raft"
 // servers that join in the same moment both get in.
 type changes struct {
 	queue []change
-	now   int // ticks
 }
 
 type change struct {
 	try      func() (raft.Index, raft.Term, error)
 	done     func(error)
-	deadline int
+	deadline int // a tick
 }
 
 // maxChanges bounds the wishes that wait; more get ErrConfigurationBusy.
@@ -40,7 +39,7 @@ func (p *Replica) changeConfiguration(try func() (raft.Index, raft.Term, error),
 	case len(p.changes.queue) >= maxChanges:
 		done(ErrConfigurationBusy)
 	default:
-		p.changes.queue = append(p.changes.queue, change{try, done, p.changes.now + p.cfg.ReadTimeoutTicks})
+		p.changes.queue = append(p.changes.queue, change{try, done, p.now + p.cfg.ReadTimeoutTicks})
 	}
 }
 
@@ -54,7 +53,7 @@ func (q *changes) begin(p *Replica) {
 	for len(q.queue) > 0 {
 		first := q.queue[0]
 		index, term, err := first.try()
-		if err == ErrConfigurationBusy && q.now < first.deadline {
+		if err == ErrConfigurationBusy && p.now < first.deadline {
 			return
 		}
 		q.queue = q.queue[1:]

@@ -11,7 +11,6 @@ import (
 // server serves reads from its own state machine; only the question goes to the
 // leader (thesis §6.4).
 type reads struct {
-	now     int // ticks
 	waiting []*read
 	asked   map[uint64]*readBatch // the own core, by the id it was given
 	lastID  uint64
@@ -24,7 +23,7 @@ type reads struct {
 // read is one client's read. done is nil once it is answered.
 type read struct {
 	done     func(error)
-	deadline int
+	deadline int // a tick
 }
 
 // readBatch is the reads that were asked for together. Either reads are this
@@ -59,7 +58,7 @@ func (p *Replica) Read(done func(error)) {
 	case len(q.all) >= p.cfg.MaxReads:
 		done(ErrBusy)
 	default:
-		rd := &read{done: done, deadline: q.now + p.cfg.ReadTimeoutTicks}
+		rd := &read{done: done, deadline: p.now + p.cfg.ReadTimeoutTicks}
 		q.waiting, q.all = append(q.waiting, rd), append(q.all, rd)
 	}
 }
@@ -87,7 +86,7 @@ func (q *reads) ask(p *Replica) {
 	switch {
 	case p.raft.State() == raft.Leader:
 		q.askCore(p, &readBatch{reads: q.take()})
-	case leader != "" && q.asking == nil && q.askAt <= q.now:
+	case leader != "" && q.asking == nil && q.askAt <= p.now:
 		q.askLeader(p, leader, &readBatch{reads: q.take()})
 	}
 }
@@ -120,7 +119,7 @@ func (q *reads) askLeader(p *Replica, leader raft.NodeID, b *readBatch) {
 			// Back to the queue. Not asked again before the next tick: a leader that is down
 			// would refuse again at once.
 			q.waiting = append(b.reads, q.waiting...)
-			q.askAt = q.now + 1
+			q.askAt = p.now + 1
 			return
 		}
 		b.index = rep.Index
@@ -178,10 +177,9 @@ func (q *reads) leadershipLost() {
 }
 
 // tick times out the reads that no leader confirmed in time.
-func (q *reads) tick() {
-	q.now++
+func (q *reads) tick(now int) {
 	done := 0
-	for done < len(q.all) && (q.all[done].done == nil || q.all[done].deadline <= q.now) {
+	for done < len(q.all) && (q.all[done].done == nil || q.all[done].deadline <= now) {
 		q.all[done].finish(ErrNoLeader)
 		done++
 	}
@@ -195,5 +193,5 @@ func (q *reads) fail(err error) {
 	for _, rd := range q.all {
 		rd.finish(err)
 	}
-	*q = reads{now: q.now}
+	*q = reads{}
 }

@@ -76,6 +76,7 @@ type Result struct {
 type Replica struct {
 	cfg  Config
 	raft *raft.Raft
+	now  int // ticks since the start
 
 	replies []func() // to the RPCs of this batch, not yet released
 	saves   []*save  // handed to the disk, not yet durable, oldest first
@@ -125,10 +126,9 @@ func (p *Replica) LastApplied() raft.Index { return p.lastApplied }
 
 // Tick is the passing of one unit of time.
 func (p *Replica) Tick() {
+	p.now++
 	p.raft.Tick()
-	p.reads.tick()
-	p.changes.now++
-	p.snapshots.now++
+	p.reads.tick(p.now)
 }
 
 // Propose asks for a command to be replicated and applied. done gets the result

@@ -11,7 +11,6 @@ type snapshots struct {
 	writing bool
 	size    int64 // of the newest own one
 	limit   int64 // bytes of log that make the next one due; 0 until it is drawn
-	now     int   // ticks
 	retryAt int   // the tick at which a snapshot may be tried again, after one failed
 }
 
@@ -33,7 +32,7 @@ const snapshotRetryTicks = 500
 // state, and the disk has no more to do than a small multiple of writing the log. The
 // state machine hands out a consistent cut and goes on.
 func (s *snapshots) take(p *Replica) {
-	if s.writing || s.now < s.retryAt {
+	if s.writing || p.now < s.retryAt {
 		return
 	}
 	if s.limit == 0 {
@@ -55,7 +54,7 @@ func (s *snapshots) take(p *Replica) {
 		switch {
 		case p.closed:
 		case err != nil:
-			s.retryAt = s.now + snapshotRetryTicks
+			s.retryAt = p.now + snapshotRetryTicks
 		default:
 			s.size, s.limit = state.bytes, 0
 			p.raft.Compact(m)
