@@ -314,8 +314,8 @@ func (p *Replica) Close() {
 	p.waiters.fail(ErrOutcomeUnknown)
 	p.changes.fail(ErrStopped)
 	if p.raft.MayStillHandOver() {
-		p.failTransfers(ErrOutcomeUnknown)
+		p.answerTransfers(ErrOutcomeUnknown)
 	}
-	p.failTransfers(ErrStopped)
+	p.answerTransfers(ErrStopped)
 	p.reads.fail(ErrStopped)
 }

@@ -26,15 +26,15 @@ func (p *Replica) noticeTransfer() {
 	}
 	switch {
 	case p.raft.State() != raft.Leader && p.raft.Term() > p.transferTerm:
-		p.failTransfers(nil)
+		p.answerTransfers(nil)
 	case p.raft.State() != raft.Leader, p.raft.MayStillHandOver():
-		p.failTransfers(ErrOutcomeUnknown) // it lost its quorum, or the other one was told and is late
+		p.answerTransfers(ErrOutcomeUnknown) // it lost its quorum, or the other one was told and is late
 	default:
-		p.failTransfers(ErrNoTransfer)
+		p.answerTransfers(ErrNoTransfer)
 	}
 }
 
-func (p *Replica) failTransfers(err error) {
+func (p *Replica) answerTransfers(err error) {
 	transfers := p.transfers
 	p.transfers = nil
 	for _, done := range transfers {
