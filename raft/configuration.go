@@ -67,6 +67,17 @@ func (c Configuration) Voters() int {
 // voter; with n/2 instead of n/2+1 they would not for even n (hashicorp/raft 163a55f).
 func (c Configuration) Quorum() int { return c.Voters()/2 + 1 }
 
+// majority says whether a quorum of the voters says yes. Learners are not asked.
+func (c Configuration) majority(yes func(voter NodeID) bool) bool {
+	n := 0
+	for _, m := range c.Members {
+		if m.Role == Voter && yes(m.ID) {
+			n++
+		}
+	}
+	return n >= c.Quorum()
+}
+
 // with returns a configuration in which m is a member, new or replaced.
 func (c Configuration) with(m Member) Configuration {
 	members := slices.DeleteFunc(slices.Clone(c.Members), func(o Member) bool { return o.ID == m.ID })

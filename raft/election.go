@@ -164,14 +164,8 @@ func (r *Raft) HandleRequestVoteReply(from NodeID, a RequestVoteArgs, rep Reques
 // becomeLeader is in replication.go, with what a leader does.
 func (r *Raft) countVote(from NodeID) {
 	r.candidate.votes[from] = true
-	granted, c := 0, r.Configuration()
-	for _, m := range c.Members {
-		if m.Role == Voter && r.candidate.votes[m.ID] {
-			granted++
-		}
-	}
 	switch {
-	case granted < c.Quorum():
+	case !r.Configuration().majority(func(voter NodeID) bool { return r.candidate.votes[voter] }):
 	case r.state == PreCandidate:
 		r.becomeCandidate(false)
 	default:

@@ -62,13 +62,10 @@ func (r *Raft) finishReadRound() {
 	if !q.active {
 		return
 	}
-	acked, c := 0, r.Configuration()
-	for _, m := range c.Members {
-		if m.Role == Voter && (m.ID == r.cfg.ID || r.leader.peers[m.ID].ackedRound >= q.round) {
-			acked++
-		}
+	acked := func(voter NodeID) bool {
+		return voter == r.cfg.ID || r.leader.peers[voter].ackedRound >= q.round
 	}
-	if acked < c.Quorum() {
+	if !r.Configuration().majority(acked) {
 		return
 	}
 	for _, id := range q.reads {

@@ -72,17 +72,14 @@ func (r *Raft) tickLeader() {
 // election timeout (thesis §6.2): its clients should look elsewhere.
 func (r *Raft) checkQuorum() bool {
 	r.leader.quorumElapsed = 0
-	active, c := 0, r.Configuration()
-	for _, m := range c.Members {
+	active := r.Configuration().majority(func(voter NodeID) bool {
+		return voter == r.cfg.ID || r.leader.peers[voter].recentlyActive
+	})
+	for _, m := range r.leader.receivers {
 		p := r.leader.peers[m.ID]
-		if m.Role == Voter && (p == nil || p.recentlyActive) {
-			active++
-		}
-		if p != nil {
-			p.recentlyActive, p.activeBefore = false, p.recentlyActive
-		}
+		p.recentlyActive, p.activeBefore = false, p.recentlyActive
 	}
-	if active >= c.Quorum() {
+	if active {
 		return true
 	}
 	r.trace(RuleQuorumLost, nobody, 0, r.currentTerm)
