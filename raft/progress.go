@@ -75,6 +75,16 @@ type progress struct {
 	caughtUp    bool
 }
 
+// progressOf finds what the leader knows of a server that it called in a term. It is nil
+// if the call was an earlier self's, or the server has been let go of: then neither the
+// reply nor its failure to come says anything.
+func (r *Raft) progressOf(peer NodeID, called Term) *progress {
+	if r.state != Leader || called != r.currentTerm {
+		return nil
+	}
+	return r.leader.peers[peer]
+}
+
 // addPeers starts the progress of members that have none, and lists the receivers.
 // The newest entry is the first probe. A server that was removed and is added again is
 // a new one here, whatever it had acknowledged (etcd-io/raft#349).

@@ -274,11 +274,8 @@ func (r *Raft) MayReplyAtOnce(a AppendEntriesArgs, rep AppendEntriesReply) bool 
 // HandleAppendEntriesReply is the leader's side of the answer (Figure 2, leaders).
 func (r *Raft) HandleAppendEntriesReply(from NodeID, a AppendEntriesArgs, rep AppendEntriesReply) {
 	r.observeTerm(rep.Term)
-	if r.state != Leader || a.Term != r.currentTerm || rep.Term != a.Term {
-		return // an answer to an earlier self
-	}
-	p := r.leader.peers[from]
-	if p == nil {
+	p := r.progressOf(from, a.Term)
+	if p == nil || rep.Term != a.Term {
 		return
 	}
 	p.answered(a)
@@ -351,10 +348,10 @@ func (r *Raft) backtrack(from NodeID, p *progress, a AppendEntriesArgs, rep Appe
 // is unknown, so everything above matchIndex is in doubt and is sent again, after
 // the next heartbeat: a peer that is down would fail again at once.
 func (r *Raft) HandleAppendEntriesFailed(to NodeID, a AppendEntriesArgs) {
-	if r.state != Leader || a.Term != r.currentTerm || r.leader.peers[to] == nil {
+	p := r.progressOf(to, a.Term)
+	if p == nil {
 		return
 	}
-	p := r.leader.peers[to]
 	p.answered(a)
 	if len(a.Entries) > 0 && p.session == a.Session {
 		next := p.matchIndex + 1

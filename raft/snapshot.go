@@ -227,11 +227,8 @@ func (r *Raft) sendSnapshot(to NodeID, p *progress) {
 // HandleInstallSnapshotReply is the leader's side of the answer.
 func (r *Raft) HandleInstallSnapshotReply(from NodeID, a InstallSnapshotArgs, rep InstallSnapshotReply) {
 	r.observeTerm(rep.Term)
-	if r.state != Leader || a.Term != r.currentTerm || rep.Term != a.Term {
-		return // an answer to an earlier self
-	}
-	p := r.leader.peers[from]
-	if p == nil {
+	p := r.progressOf(from, a.Term)
+	if p == nil || rep.Term != a.Term {
 		return
 	}
 	p.recentlyActive = true
@@ -261,10 +258,7 @@ func (r *Raft) installed(from NodeID, p *progress, a InstallSnapshotArgs) {
 // HandleInstallSnapshotFailed tells that no reply to a will come, or that the file
 // could not be read. The next heartbeat tries again, where the peer says.
 func (r *Raft) HandleInstallSnapshotFailed(to NodeID, a InstallSnapshotArgs) {
-	if r.state != Leader || a.Term != r.currentTerm || r.leader.peers[to] == nil {
-		return
-	}
-	if p := r.leader.peers[to]; p.session == a.Session && p.snapshot != nil {
+	if p := r.progressOf(to, a.Term); p != nil && p.session == a.Session && p.snapshot != nil {
 		p.inflight--
 		p.paused = true
 	}
