@@ -90,8 +90,8 @@ type diskState struct {
 	savedSnapshot Index // the end of the snapshot that is in force on the disk
 	savedIndex    Index // the log up to here is durable, with no truncation pending
 
-	// truncationSeq is the Save with the newest truncation. A Save below it may have
-	// stored entries that are no longer in the log: its word on indexes is void.
+	// truncationSeq is the newest Save that takes entries out of the log, for a truncation
+	// or a snapshot. A Save below it may have stored them: its word on indexes is void.
 	truncationSeq uint64
 }
 
@@ -158,11 +158,6 @@ func (r *Raft) isOnlyVoter() bool {
 	return r.state == Follower && c.Voters() == 1 && c.IsVoter(r.cfg.ID)
 }
 
-// maxTimeoutDoublings bounds the wait for votes to four election timeouts: enough
-// for an fsync of as many, and not so long that a lost request keeps a cluster
-// without a leader for seconds.
-const maxTimeoutDoublings = 2
-
 func (r *Raft) resetElectionTimer() {
 	r.electionElapsed = 0
 	r.electionTimeout = r.cfg.ElectionTicks + r.cfg.Rand.IntN(r.cfg.ElectionTicks)
@@ -194,6 +189,11 @@ func (r *Raft) becomeFollower(t Term, leader NodeID) {
 	r.candidate, r.leader = nil, nil
 }
 
+// maxTimeoutDoublings bounds the wait for votes to four election timeouts: enough
+// for an fsync of as many, and not so long that a lost request keeps a cluster
+// without a leader for seconds.
+const maxTimeoutDoublings = 2
+
 // Saved tells that s is durable. Saves become durable in the order in which
 // Effects handed them out.
 func (r *Raft) Saved(s Save) {
@@ -218,6 +218,13 @@ func (r *Raft) Saved(s Save) {
 	case r.state == Leader:
 		r.advanceCommitIndex() // the own disk is one more matchIndex (thesis §10.2.1)
 	}
+}
+
+// voidSaves goes with every change that takes entries after an index out of the log. The
+// next Save carries it; what earlier ones say of indexes counts no more.
+func (r *Raft) voidSaves(upTo Index) {
+	r.disk.savedIndex = min(r.disk.savedIndex, upTo)
+	r.disk.truncationSeq = r.disk.seq + 1
 }
 
 // Effects returns what the inputs since its last call ask of the outside.

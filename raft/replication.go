@@ -247,8 +247,7 @@ func (r *Raft) truncate(from Index) {
 	r.trace(RuleTruncate, nobody, from, r.log.term(from))
 	r.log.truncate(from)
 	r.dropConfigurations(from)
-	r.disk.savedIndex = min(r.disk.savedIndex, from-1)
-	r.disk.truncationSeq = r.disk.seq + 1 // the Save that will carry it
+	r.voidSaves(from - 1)
 }
 
 // conflict refuses an AppendEntries, with "the term of the conflicting entry and the

@@ -133,11 +133,9 @@ func (r *Raft) FinishSnapshot(s Snapshot) bool {
 		r.log.compact(s.Index)
 	} else {
 		// InstallSnapshot rule 7: discard the entire log. To keep a conflicting tail would
-		// have every AppendEntries refused for ever (hashicorp/raft#697). The Save that
-		// says so makes notes about earlier ones void, as after a truncation.
+		// have every AppendEntries refused for ever (hashicorp/raft#697).
 		r.log.reset(s.Index, s.Term)
-		r.disk.savedIndex = min(r.disk.savedIndex, r.commitIndex)
-		r.disk.truncationSeq = r.disk.seq + 1
+		r.voidSaves(r.commitIndex)
 		if r.state != Follower {
 			r.becomeFollower(r.currentTerm, nobody) // it asked for votes with another log
 		}
