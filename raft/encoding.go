@@ -32,7 +32,7 @@ func DecodeEntry(data []byte) (e Entry, rest []byte, err error) {
 	if n <= 0 || length > uint64(len(data)-n) {
 		return Entry{}, nil, malformed("entry longer than its message")
 	}
-	if e.Index > maxIndex || e.Term > maxTerm {
+	if e.Index > MaxIndex || e.Term > MaxTerm {
 		return Entry{}, nil, malformed("entry %v", e)
 	}
 	data = data[n:]

@@ -123,11 +123,11 @@ type ReadIndexReply struct {
 	Index   Index // read from a state machine that has applied this index
 }
 
-// Bounds on what a message may claim. They keep a peer's bytes from overflowing
+// Bounds on what a message, or a file, may claim. They keep its bytes from overflowing
 // the arithmetic of the core; no real cluster comes near them.
 const (
-	maxTerm  Term  = 1 << 62
-	maxIndex Index = 1 << 62
+	MaxTerm  Term  = 1 << 62
+	MaxIndex Index = 1 << 62
 	// MaxNodeIDBytes is the longest NodeID: a name of 63 bytes, a dot and a suffix.
 	MaxNodeIDBytes = 128
 )
@@ -146,9 +146,9 @@ func (a RequestVoteArgs) Validate() error {
 	switch {
 	case !validID(a.CandidateID):
 		return malformed("candidate id of %d bytes", len(a.CandidateID))
-	case a.Term == 0 || a.Term > maxTerm:
+	case a.Term == 0 || a.Term > MaxTerm:
 		return malformed("term %d", a.Term)
-	case a.LastLogIndex > maxIndex:
+	case a.LastLogIndex > MaxIndex:
 		return malformed("last log index %d", a.LastLogIndex)
 	case a.LastLogTerm >= a.Term:
 		return malformed("last log term %d in an election of term %d", a.LastLogTerm, a.Term)
@@ -165,10 +165,10 @@ func (a AppendEntriesArgs) Validate() error {
 	switch {
 	case !validID(a.LeaderID):
 		return malformed("leader id of %d bytes", len(a.LeaderID))
-	case a.Term == 0 || a.Term > maxTerm:
+	case a.Term == 0 || a.Term > MaxTerm:
 		return malformed("term %d", a.Term)
-	case a.PrevLogIndex > maxIndex || a.LeaderCommit > maxIndex:
-		return malformed("index beyond %d", maxIndex)
+	case a.PrevLogIndex > MaxIndex || a.LeaderCommit > MaxIndex:
+		return malformed("index beyond %d", MaxIndex)
 	case (a.PrevLogIndex == 0) != (a.PrevLogTerm == 0):
 		return malformed("previous log entry %d@%d", a.PrevLogIndex, a.PrevLogTerm)
 	}
@@ -214,9 +214,9 @@ func (a InstallSnapshotArgs) Validate() error {
 	switch {
 	case !validID(a.LeaderID):
 		return malformed("leader id of %d bytes", len(a.LeaderID))
-	case a.Term == 0 || a.Term > maxTerm:
+	case a.Term == 0 || a.Term > MaxTerm:
 		return malformed("term %d", a.Term)
-	case a.LastIncludedIndex == 0 || a.LastIncludedIndex > maxIndex:
+	case a.LastIncludedIndex == 0 || a.LastIncludedIndex > MaxIndex:
 		return malformed("snapshot through index %d", a.LastIncludedIndex)
 	case a.LastIncludedTerm == 0 || a.LastIncludedTerm > a.Term:
 		return malformed("snapshot of term %d from a leader of term %d", a.LastIncludedTerm, a.Term)
@@ -230,7 +230,7 @@ func (a InstallSnapshotArgs) Validate() error {
 
 // Validate says whether the core may be given this message.
 func (a TimeoutNowArgs) Validate() error {
-	if !validID(a.LeaderID) || a.Term == 0 || a.Term > maxTerm {
+	if !validID(a.LeaderID) || a.Term == 0 || a.Term > MaxTerm {
 		return malformed("leader %q of term %d", a.LeaderID, a.Term)
 	}
 	return nil
@@ -238,7 +238,7 @@ func (a TimeoutNowArgs) Validate() error {
 
 // Validate says whether a reply is one that a server could have sent.
 func (rep InstallSnapshotReply) Validate() error {
-	if rep.Term == 0 || rep.Term > maxTerm || rep.Offset > maxSnapshotBytes {
+	if rep.Term == 0 || rep.Term > MaxTerm || rep.Offset > maxSnapshotBytes {
 		return malformed("reply in term %d at offset %d", rep.Term, rep.Offset)
 	}
 	return nil
@@ -246,7 +246,7 @@ func (rep InstallSnapshotReply) Validate() error {
 
 // Validate says whether a reply is one that a server could have sent.
 func (rep TimeoutNowReply) Validate() error {
-	if rep.Term > maxTerm {
+	if rep.Term > MaxTerm {
 		return malformed("term %d", rep.Term)
 	}
 	return nil
@@ -262,7 +262,7 @@ func (a ReadIndexArgs) Validate() error {
 
 // Validate says whether a reply is one that a server could have sent.
 func (rep RequestVoteReply) Validate() error {
-	if rep.Term > maxTerm || rep.RemovedAt > maxIndex {
+	if rep.Term > MaxTerm || rep.RemovedAt > MaxIndex {
 		return malformed("term %d, removed at %d", rep.Term, rep.RemovedAt)
 	}
 	return nil
@@ -270,7 +270,7 @@ func (rep RequestVoteReply) Validate() error {
 
 // Validate says whether a reply is one that a server could have sent.
 func (rep AppendEntriesReply) Validate() error {
-	if rep.Term == 0 || rep.Term > maxTerm || rep.ConflictIndex > maxIndex || rep.ConflictTerm > maxTerm {
+	if rep.Term == 0 || rep.Term > MaxTerm || rep.ConflictIndex > MaxIndex || rep.ConflictTerm > MaxTerm {
 		return malformed("reply in term %d with conflict %d@%d", rep.Term, rep.ConflictIndex, rep.ConflictTerm)
 	}
 	return nil
@@ -278,7 +278,7 @@ func (rep AppendEntriesReply) Validate() error {
 
 // Validate says whether a reply is one that a server could have sent.
 func (rep ReadIndexReply) Validate() error {
-	if rep.Index > maxIndex {
+	if rep.Index > MaxIndex {
 		return malformed("read index %d", rep.Index)
 	}
 	return nil

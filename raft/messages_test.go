@@ -103,8 +103,8 @@ func TestEntriesAndConfigurationsSurviveTheirEncoding(t *testing.T) {
 		require.Equal(t, c, decoded)
 
 		e := Entry{
-			Index: Index(rapid.Uint64Range(1, uint64(maxIndex)).Draw(t, "index")),
-			Term:  Term(rapid.Uint64Range(1, uint64(maxTerm)).Draw(t, "term")),
+			Index: Index(rapid.Uint64Range(1, uint64(MaxIndex)).Draw(t, "index")),
+			Term:  Term(rapid.Uint64Range(1, uint64(MaxTerm)).Draw(t, "term")),
 			Kind:  EntryCommand,
 			Data:  rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "data"),
 		}
@@ -133,7 +133,7 @@ func TestShortEncodingsAreRefused(t *testing.T) {
 		_, _, err := DecodeEntry(entry[:n])
 		require.ErrorIs(t, err, errMalformed, "%d bytes", n)
 	}
-	_, _, err = DecodeEntry(AppendEntry(nil, Entry{Index: maxIndex + 1, Term: 1}))
+	_, _, err = DecodeEntry(AppendEntry(nil, Entry{Index: MaxIndex + 1, Term: 1}))
 	require.ErrorIs(t, err, errMalformed)
 }
 

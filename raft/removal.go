@@ -164,7 +164,7 @@ func (r *Raft) removalOf(id NodeID) Index {
 // that was removed while it was down; nor a server whose snapshot covers its removal, as
 // its log then looks like that of one that is still to be told of its membership.
 func (r *Raft) askWhetherRemoved() {
-	if r.RemovedAt() > 0 || r.currentTerm >= maxTerm {
+	if r.RemovedAt() > 0 || r.currentTerm >= MaxTerm {
 		return
 	}
 	for _, call := range r.requestVotes(RequestVoteArgs{Term: r.currentTerm + 1, PreVote: true}) {

@@ -162,7 +162,7 @@ func TestAServerThatIsNoVoterDoesNotCampaign(t *testing.T) {
 }
 
 func TestNobodyCampaignsBeyondTheLastTerm(t *testing.T) {
-	s := newServer(t, 1, maxTerm)
+	s := newServer(t, 1, MaxTerm)
 	ticks(s, 1000)
 	require.Equal(t, Follower, s.state)
 }

@@ -250,7 +250,7 @@ func TestAServerThatMayNotLeadDoesNotTakeOver(t *testing.T) {
 	for name, s := range map[string]*server{
 		"a learner":         start(t, Config{}, Restored{Term: 1, Entries: logOf(outOf(3, "n1").with(Member{ID: "n1"}), 1)}),
 		"no member":         start(t, Config{}, Restored{Term: 1, Entries: logOf(outOf(3, "n1"), 1)}),
-		"in the last term":  newServer(t, 3, maxTerm),
+		"in the last term":  newServer(t, 3, MaxTerm),
 		"a new server":      newServer(t, 0),
 		"told that it left": toldRemoved(t),
 	} {

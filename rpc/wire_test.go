@@ -95,7 +95,7 @@ func TestAFrameIsLengthChecksumKindNumberAndPayload(t *testing.T) {
 
 var (
 	genID    = rapid.Map(rapid.StringMatching(`[a-z]{1,100}(\.[0-9a-f]{6})?`), func(s string) raft.NodeID { return raft.NodeID(s) })
-	genTerm  = rapid.Map(rapid.Uint64Range(1, 1<<62), func(v uint64) raft.Term { return raft.Term(v) })
+	genTerm  = rapid.Map(rapid.Uint64Range(1, uint64(raft.MaxTerm)), func(v uint64) raft.Term { return raft.Term(v) })
 	genIndex = rapid.Map(rapid.Uint64Range(0, 1<<61), func(v uint64) raft.Index { return raft.Index(v) })
 )
 

@@ -70,7 +70,7 @@ func decodeSnapshotHeader(name string, b []byte) (raft.Snapshot, error) {
 
 // validateSnapshot judges the numbers of a snapshot.
 func validateSnapshot(m raft.Snapshot) error {
-	if m.Index == 0 || m.Index > maxIndex || m.Term == 0 || m.Term > maxTerm || m.ConfigurationIndex > m.Index {
+	if m.Index == 0 || m.Index > raft.MaxIndex || m.Term == 0 || m.Term > raft.MaxTerm || m.ConfigurationIndex > m.Index {
 		return fmt.Errorf("no snapshot can end with %v and have its configuration from index %d", positionOf(m), m.ConfigurationIndex)
 	}
 	return nil

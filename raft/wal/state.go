@@ -26,16 +26,10 @@ type summary struct {
 	snapshot position // the one in force; zero if there is none
 }
 
-// maxTerm and maxIndex bound what is read; the same as in the core.
-const (
-	maxTerm  raft.Term  = 1 << 62
-	maxIndex raft.Index = 1 << 62
-)
-
 // validate says whether a log can have such a summary.
 func (s summary) validate() error {
 	switch {
-	case s.term > maxTerm || s.last.index > maxIndex:
+	case s.term > raft.MaxTerm || s.last.index > raft.MaxIndex:
 		return fmt.Errorf("currentTerm %d and last entry %v are beyond any real ones", s.term, s.last)
 	case len(s.vote) > raft.MaxNodeIDBytes:
 		return fmt.Errorf("votedFor has %d bytes", len(s.vote))
@@ -73,7 +67,7 @@ func beginAt(s summary) state { return state{summary: s, start: s.last} }
 // snapshot covers is committed and never truncated.
 func (s *state) advance(term raft.Term, vote raft.NodeID, truncateFrom raft.Index) error {
 	switch {
-	case term > maxTerm:
+	case term > raft.MaxTerm:
 		return fmt.Errorf("term %d is beyond any real one", term)
 	case term < s.term:
 		return fmt.Errorf("currentTerm goes back from %d to %d", s.term, term)
@@ -141,7 +135,7 @@ func (s *state) holds(p position) (held, known bool) {
 func (s *state) install(p position, empties bool) error {
 	held, known := s.holds(p)
 	switch {
-	case p.term == 0 || p.index > maxIndex:
+	case p.term == 0 || p.index > raft.MaxIndex:
 		return fmt.Errorf("a snapshot cannot end with %v", p)
 	case p.index <= s.snapshot.index || p.term < s.snapshot.term:
 		return fmt.Errorf("snapshot %v is not newer than snapshot %v, which is in force", p, s.snapshot)
