@@ -38,8 +38,8 @@ type Config struct {
 	MaxUncommittedBytes int
 
 	// TrailingBytes is how much of the log stays although a snapshot covers it, so
-	// that a follower that is a little behind needs no snapshot. Default 4 MiB; less than
-	// 0 means none.
+	// that a follower that is a little behind needs no snapshot. Default 4 MiB; a
+	// negative number means none.
 	TrailingBytes int
 
 	// NoPreVote lets a server campaign without asking first (thesis §9.6).
@@ -51,6 +51,9 @@ type Config struct {
 	// Tracer, if set, is told each transition; see Event.
 	Tracer func(Event)
 }
+
+// maxBatchBytes is the most that the entries of one message may take, and the default.
+const maxBatchBytes = 1 << 20
 
 // entryOverhead is what an entry costs in memory beside its Data: it keeps a flood of
 // tiny entries within the byte bounds.
@@ -70,7 +73,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("raft: ElectionTicks (%d) must exceed HeartbeatTicks (%d), which must be positive", c.ElectionTicks, c.HeartbeatTicks)
 	case c.MaxBatchBytes < 1 || c.MaxInflight < 1 || c.MaxUncommittedBytes < 1:
 		return errors.New("raft: bounds must be positive")
-	case c.MaxBatchBytes > 1<<20:
+	case c.MaxBatchBytes > maxBatchBytes:
 		return fmt.Errorf("raft: MaxBatchBytes is %d, more than a message may carry", c.MaxBatchBytes)
 	}
 	return nil
@@ -83,7 +86,7 @@ func (c Config) withDefaults() Config {
 	}{
 		{&c.ElectionTicks, 20},
 		{&c.HeartbeatTicks, 5},
-		{&c.MaxBatchBytes, 1 << 20},
+		{&c.MaxBatchBytes, maxBatchBytes},
 		{&c.MaxInflight, 4},
 		{&c.MaxUncommittedBytes, 64 << 20},
 		{&c.TrailingBytes, 4 << 20},
