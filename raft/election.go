@@ -24,7 +24,7 @@ func (r *Raft) ElectionTimeout() {
 	}
 	r.resetElectionTimer()
 	r.leaderID = nobody // it is silent; a server that may not campaign must know that too
-	if !r.mayCampaign() || r.currentTerm >= MaxTerm {
+	if !r.mayCampaign() {
 		if r.state != Follower {
 			r.becomeFollower(r.currentTerm, nobody)
 		}

@@ -95,7 +95,7 @@ func (r *Raft) HandleTimeoutNow(a TimeoutNowArgs) TimeoutNowReply {
 		return TimeoutNowReply{Term: r.currentTerm}
 	}
 	r.observeTerm(a.Term)
-	if r.state == Follower && r.mayCampaign() && r.currentTerm < MaxTerm {
+	if r.state == Follower && r.mayCampaign() {
 		r.trace(RuleTimeoutNow, a.LeaderID, 0, a.Term)
 		r.becomeCandidate(true)
 	}
