@@ -96,40 +96,40 @@ func (s snapshotFiles) meta(name string) (_ raft.Snapshot, err error) {
 // removeBefore removes the snapshots that p has replaced, and those that waited for
 // their Save in vain. Files that are being written stay: they may become newer ones.
 func (s snapshotFiles) removeBefore(p position) error {
-	names, err := s.list()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
+	return s.removeIf(func(name string) bool {
 		old, published := snapshotPosition(name, snapshotSuffix)
 		waiting, complete := snapshotPosition(name, completeSuffix)
-		if published && old.index < p.index || complete && waiting.index <= p.index {
-			if err := s.fsys.Remove(path.Join(s.dir, name)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+		return published && old.index < p.index || complete && waiting.index <= p.index
+	})
 }
 
 // removeAllBut removes every file of ours but the snapshot in force: no process is left
 // that would finish or publish it.
 func (s snapshotFiles) removeAllBut(inForce position) error {
+	err := s.removeIf(func(name string) bool {
+		published, isPublished := snapshotPosition(name, snapshotSuffix)
+		_, isComplete := snapshotPosition(name, completeSuffix)
+		return isComplete || isPublished && published != inForce
+	})
+	for _, tmp := range []string{ownTmp, receivedTmp} {
+		if err == nil {
+			err = removeIfThere(s.fsys, path.Join(s.dir, tmp))
+		}
+	}
+	return err
+}
+
+// removeIf removes the files that are of no more use.
+func (s snapshotFiles) removeIf(useless func(name string) bool) error {
 	names, err := s.list()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		published, isPublished := snapshotPosition(name, snapshotSuffix)
-		_, isComplete := snapshotPosition(name, completeSuffix)
-		if isComplete || isPublished && published != inForce {
-			if err := s.fsys.Remove(path.Join(s.dir, name)); err != nil {
-				return err
-			}
+		if !useless(name) {
+			continue
 		}
-	}
-	for _, tmp := range []string{ownTmp, receivedTmp} {
-		if err := removeIfThere(s.fsys, path.Join(s.dir, tmp)); err != nil {
+		if err := s.fsys.Remove(path.Join(s.dir, name)); err != nil {
 			return err
 		}
 	}
