@@ -2,7 +2,6 @@ package wal
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"dbdb/raft"
 )
@@ -42,8 +41,8 @@ func (r *recovery) findSnapshot() error {
 	if r.inForce, err = r.snapshots.meta(name); err != nil {
 		return err
 	}
-	if positionOf(r.inForce) != newest {
-		return &CorruptError{name, atSnapIndex, fmt.Sprintf("this is snapshot %v under the name of snapshot %v", positionOf(r.inForce), newest)}
+	if err := misnamed(name, r.inForce, newest); err != nil {
+		return err
 	}
 	if newest == recorded {
 		return nil

@@ -50,6 +50,15 @@ func newSnapshotReader(f File, name string) (*snapshotReader, raft.Snapshot, err
 	return r, m, nil
 }
 
+// misnamed is the error of a file that holds another snapshot than its name says; nil if
+// it is the right one.
+func misnamed(name string, holds raft.Snapshot, want position) error {
+	if positionOf(holds) == want {
+		return nil
+	}
+	return &CorruptError{name, atSnapIndex, fmt.Sprintf("this is snapshot %v under the name of snapshot %v", positionOf(holds), want)}
+}
+
 // Read implements io.Reader.
 func (r *snapshotReader) Read(b []byte) (int, error) {
 	for len(r.data) == 0 && r.err == nil {

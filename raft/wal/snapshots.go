@@ -192,11 +192,11 @@ func (s *Snapshots) Load(m raft.Snapshot, load func(state io.Reader) error) (err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	r, stored, err := newSnapshotReader(f, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case positionOf(stored) != positionOf(m):
-		return &CorruptError{name, atSnapIndex, fmt.Sprintf("this is snapshot %v under the name of snapshot %v", positionOf(stored), positionOf(m))}
+	}
+	if err := misnamed(name, stored, positionOf(m)); err != nil {
+		return err
 	}
 	return r.loadAll(load)
 }
