@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -87,9 +88,9 @@ type handler func(http.ResponseWriter, *http.Request) *failure
 func New(o Options) *Server {
 	s := &Server{
 		backend: o.Backend, store: o.Store, log: o.Logger,
-		leaderWait:    orDefault(o.LeaderWait, 2*time.Second),
-		writeDeadline: orDefault(o.WriteDeadline, 5*time.Second),
-		leaderSilence: orDefault(o.LeaderSilence, 400*time.Millisecond),
+		leaderWait:    cmp.Or(o.LeaderWait, 2*time.Second),
+		writeDeadline: cmp.Or(o.WriteDeadline, 5*time.Second),
+		leaderSilence: cmp.Or(o.LeaderSilence, 400*time.Millisecond),
 		origins:       http.NewCrossOriginProtection(),
 		peers:         newPeerClient(),
 		largeBodies:   semaphore.NewWeighted(maxLargeBodies),
@@ -123,13 +124,6 @@ func New(o Options) *Server {
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	return s
-}
-
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
 }
 
 // Serve answers the connections of ln until Shutdown; then it returns
