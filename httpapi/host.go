@@ -52,8 +52,8 @@ func bareHost(hostport string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// isLoopback says whether only this machine can reach a listener.
-func isLoopback(ln net.Listener) bool {
+// onLoopback says whether only this machine can reach a listener.
+func onLoopback(ln net.Listener) bool {
 	addr, ok := ln.Addr().(*net.TCPAddr)
 	return ok && addr.IP.IsLoopback()
 }

@@ -66,7 +66,7 @@ func TestWhetherOnlyThisMachineCanReachAListener(t *testing.T) {
 	for addr, want := range map[string]bool{"127.0.0.1:0": true, "localhost:0": true, "0.0.0.0:0": false} {
 		l, err := net.Listen("tcp", addr)
 		if assert.NoError(t, err) {
-			assert.Equal(t, want, isLoopback(l), addr)
+			assert.Equal(t, want, onLoopback(l), addr)
 			assert.NoError(t, l.Close())
 		}
 	}

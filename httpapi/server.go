@@ -129,7 +129,7 @@ func New(o Options) *Server {
 // Serve answers the connections of ln until Shutdown; then it returns
 // http.ErrServerClosed.
 func (s *Server) Serve(ln net.Listener) error {
-	s.onLoopback.Store(isLoopback(ln))
+	s.onLoopback.Store(onLoopback(ln))
 	return s.http.Serve(netutil.LimitListener(ln, MaxConnections))
 }
 
