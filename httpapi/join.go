@@ -25,21 +25,6 @@ type JoinRequest struct {
 // NodeID is what the node is called inside Raft.
 func (j JoinRequest) NodeID() raft.NodeID { return raft.NewNodeID(j.ID, j.Instance) }
 
-// JoinReply answers a JoinRequest once the node's membership is committed.
-type JoinReply struct {
-	Cluster string   `json:"cluster"`
-	Members []Member `json:"members"`
-}
-
-// Member is one member of the cluster, as /join and /v1/members show it.
-type Member struct {
-	Name     string `json:"name"`
-	ID       string `json:"id"`
-	Role     string `json:"role"` // "voter" or "learner"
-	RaftAddr string `json:"raftAddr"`
-	HTTPAddr string `json:"httpAddr"`
-}
-
 var (
 	// NodeNamePattern is what a --node-id may be: it becomes a directory's name.
 	NodeNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
@@ -226,14 +211,6 @@ func elsewhere(leader, joiner string) (host string, yes bool) {
 func IsLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.IsLoopback()
-}
-
-func membersOf(c raft.Configuration) []Member {
-	list := []Member{}
-	for _, m := range c.Members {
-		list = append(list, Member{Name: m.Name(), ID: string(m.ID), Role: m.Role.String(), RaftAddr: m.RaftAddr, HTTPAddr: m.HTTPAddr})
-	}
-	return list
 }
 
 // writeJSON answers with a value that is not on a hot path.

@@ -29,7 +29,7 @@ func TestAJoinerBecomesALearnerAndIsToldTheMembers(t *testing.T) {
 	s, f := leaderServer(t)
 	w := send(s, "POST", "/join", joinBody())
 	require.Equal(t, 200, w.Code, w.Body)
-	var reply JoinReply
+	var reply MembersReply
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &reply))
 	assert.Equal(t, testCluster, reply.Cluster)
 	assert.Equal(t, Member{Name: "node3", ID: "node3.cccccc", Role: "learner", RaftAddr: "localhost:2223", HTTPAddr: "localhost:8223"}, reply.Members[2])

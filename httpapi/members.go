@@ -28,6 +28,22 @@ func memberName(u *url.URL) (name string, ok bool) {
 	return name, err == nil && memberPattern.MatchString(name)
 }
 
+// MembersReply says who the members are: the answer to GET /v1/members, and to a joiner
+// and a removal once the change is committed.
+type MembersReply struct {
+	Cluster string   `json:"cluster"`
+	Members []Member `json:"members"`
+}
+
+// Member is one member of the cluster, as /join and /v1/members show it.
+type Member struct {
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	Role     string `json:"role"` // "voter" or "learner"
+	RaftAddr string `json:"raftAddr"`
+	HTTPAddr string `json:"httpAddr"`
+}
+
 // members answers GET /v1/members with the configuration in use here.
 func (s *Server) members(w http.ResponseWriter, _ *http.Request) *failure {
 	s.writeMembers(w)
@@ -36,7 +52,15 @@ func (s *Server) members(w http.ResponseWriter, _ *http.Request) *failure {
 
 func (s *Server) writeMembers(w http.ResponseWriter) {
 	info := s.backend.Info()
-	writeJSON(w, http.StatusOK, JoinReply{Cluster: info.Cluster, Members: membersOf(info.Configuration)})
+	writeJSON(w, http.StatusOK, MembersReply{Cluster: info.Cluster, Members: membersOf(info.Configuration)})
+}
+
+func membersOf(c raft.Configuration) []Member {
+	list := []Member{}
+	for _, m := range c.Members {
+		list = append(list, Member{Name: m.Name(), ID: string(m.ID), Role: m.Role.String(), RaftAddr: m.RaftAddr, HTTPAddr: m.HTTPAddr})
+	}
+	return list
 }
 
 // removeMember answers DELETE /v1/members/{name}, with the members that remain, once the

@@ -72,7 +72,7 @@ func isFinal(err error) bool {
 func (j joiner) askAll(ctx context.Context) (cluster string, err error) {
 	for _, addr := range j.o.join {
 		j.log.Info("joining", "address", addr)
-		var reply httpapi.JoinReply
+		var reply httpapi.MembersReply
 		reply, err = j.ask(ctx, addr)
 		if err == nil {
 			j.log.Info("joined", "cluster", httpapi.ShortCluster(reply.Cluster), "members", len(reply.Members))
@@ -87,31 +87,31 @@ func (j joiner) askAll(ctx context.Context) (cluster string, err error) {
 }
 
 // ask asks to be let in, or to have the address updated, through addr.
-func (j joiner) ask(ctx context.Context, addr string) (httpapi.JoinReply, error) {
+func (j joiner) ask(ctx context.Context, addr string) (httpapi.MembersReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinAttempt)
 	defer cancel()
 	local, err := localAddress(ctx, addr)
 	if err != nil {
-		return httpapi.JoinReply{}, err
+		return httpapi.MembersReply{}, err
 	}
 	request, err := j.request(local)
 	if err != nil {
-		return httpapi.JoinReply{}, err
+		return httpapi.MembersReply{}, err
 	}
 	return j.send(ctx, addr, request)
 }
 
 // send makes one POST /join.
-func (j joiner) send(ctx context.Context, addr string, request httpapi.JoinRequest) (httpapi.JoinReply, error) {
+func (j joiner) send(ctx context.Context, addr string, request httpapi.JoinRequest) (httpapi.MembersReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinAttempt)
 	defer cancel()
 	body, err := json.Marshal(request)
 	if err != nil {
-		return httpapi.JoinReply{}, err
+		return httpapi.MembersReply{}, err
 	}
 	a, err := exchange(ctx, http.MethodPost, addr, "/join", body)
 	if err != nil {
-		return httpapi.JoinReply{}, err
+		return httpapi.MembersReply{}, err
 	}
 	return readJoinReply(addr, a)
 }
@@ -126,9 +126,9 @@ func (j joiner) request(local string) (httpapi.JoinRequest, error) {
 	}, err
 }
 
-func readJoinReply(addr string, a answer) (httpapi.JoinReply, error) {
+func readJoinReply(addr string, a answer) (httpapi.MembersReply, error) {
 	if a.status == http.StatusOK {
-		var reply httpapi.JoinReply
+		var reply httpapi.MembersReply
 		if err := json.Unmarshal(a.body, &reply); err != nil || reply.Cluster == "" {
 			return reply, fmt.Errorf("%s did not answer like a dbdb node", addr)
 		}
@@ -137,11 +137,11 @@ func readJoinReply(addr string, a answer) (httpapi.JoinReply, error) {
 	p, ok := a.problem()
 	switch {
 	case !ok:
-		return httpapi.JoinReply{}, fmt.Errorf("%s answered with status %d, not like a dbdb node", addr, a.status)
+		return httpapi.MembersReply{}, fmt.Errorf("%s answered with status %d, not like a dbdb node", addr, a.status)
 	case a.status >= 400 && a.status < 500 && a.status != http.StatusTooManyRequests:
-		return httpapi.JoinReply{}, &refusedError{p.Code, p.Detail}
+		return httpapi.MembersReply{}, &refusedError{p.Code, p.Detail}
 	}
-	return httpapi.JoinReply{}, fmt.Errorf("%s: %s", addr, p.Detail)
+	return httpapi.MembersReply{}, fmt.Errorf("%s: %s", addr, p.Detail)
 }
 
 // probe asks the first address that answers which cluster it belongs to; "" if none
@@ -151,7 +151,7 @@ func (j joiner) probe(ctx context.Context) (addr, cluster string) {
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		a, err := exchange(ctx, http.MethodGet, addr, "/v1/members", nil)
 		cancel()
-		var reply httpapi.JoinReply
+		var reply httpapi.MembersReply
 		if err == nil && a.status == http.StatusOK && json.Unmarshal(a.body, &reply) == nil && reply.Cluster != "" {
 			return addr, reply.Cluster
 		}

@@ -31,7 +31,7 @@ func removeMember(ctx context.Context, c *client) error {
 
 // printMembers lists the members in an answer; strange is the error if there are none.
 func (c *client) printMembers(a answer, strange error) error {
-	var reply httpapi.JoinReply
+	var reply httpapi.MembersReply
 	if err := json.Unmarshal(a.body, &reply); err != nil || reply.Members == nil {
 		return strange
 	}
