@@ -99,13 +99,6 @@ func (w *writer) longestGap() time.Duration {
 // of them; each time the same command lines again. What was acknowledged is there.
 func TestAcknowledgedWritesSurviveKill9(t *testing.T) {
 	servers := newCluster(t, 3)
-	t.Cleanup(func() {
-		for _, s := range servers {
-			if t.Failed() {
-				t.Logf("%s:\n%s", s.name, s.log.String())
-			}
-		}
-	})
 	startAll(servers)
 	var writers []*writer
 	ctx, cancel := context.WithCancel(t.Context())

@@ -96,7 +96,12 @@ func newServer(t testing.TB, k int, dir string, ports []int, more ...string) *se
 		s.args = append(s.args, "--join", fmt.Sprintf("localhost:%d", ports[0]))
 	}
 	s.args = append(s.args, more...)
-	t.Cleanup(s.kill)
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("%s:\n%s", s.name, &s.log)
+		}
+	})
 	return s
 }
 

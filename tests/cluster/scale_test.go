@@ -71,13 +71,6 @@ func checkKeys(t *testing.T, s *server) {
 // far it is, and disturbs nobody. Try it with -keys 1000000 -value 32.
 func TestANodeThatWasAwayCatchesUpBySnapshot(t *testing.T) {
 	servers := newCluster(t, 3)
-	t.Cleanup(func() {
-		for _, s := range servers {
-			if t.Failed() {
-				t.Logf("%s:\n%s", s.name, s.log.String())
-			}
-		}
-	})
 	startAll(servers)
 	leader := leaderOf(t, servers)
 	away := without(servers, leader)[0]
