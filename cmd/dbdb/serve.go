@@ -166,6 +166,7 @@ func (p *process) live(ctx context.Context, dir *wal.Dir, m *membership) error {
 		return nil
 	})
 	g.Go(func() error { monitorQuorum(ctx, p.backend, p.log); return nil })
+	g.Go(func() error { keepHeapSmall(ctx); return nil })
 	g.Go(func() error { return p.keepAddress(ctx, p.backend, dir.Identity()) })
 	g.Go(func() error { return p.watchRemoval(ctx, p.backend, p.joiner(dir)) })
 	g.Go(func() error { return p.stop(ctx, server, m) })
