@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -344,8 +345,12 @@ func TestASecondSignalEndsAProcessAtOnce(t *testing.T) {
 		s.ready()
 		c, err := net.Dial("tcp", s.address())
 		require.NoError(t, err)
-		_, err = c.Write([]byte("POST /apply HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"))
+		_, err = c.Write([]byte("POST /apply HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n"))
 		require.NoError(t, err)
+		// From here on a request is under way, for which the first signal waits.
+		line, err := bufio.NewReader(c).ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, "HTTP/1.1 100 Continue\r\n", line)
 		begin := time.Now()
 		require.NoError(t, s.cmd.Process.Signal(signal))
 		s.says("stopping")
