@@ -28,14 +28,11 @@ type Info struct {
 	// TookPart says that since its start this node has been a member, and up to date.
 	TookPart bool
 	// Receiving says how much of a leader's snapshot has arrived; both 0 if none comes.
-	Receiving Transferred
+	Receiving raft.Transferred
 	// LeaderContact is how long ago the election timer was reset: on a follower, by
 	// its leader. 0 on the leader.
 	LeaderContact time.Duration
 }
-
-// Transferred is how many bytes of a snapshot have got across.
-type Transferred = raft.Transferred
 
 // Status is Info, with the leader's view of its peers.
 type Status struct {
