@@ -24,7 +24,7 @@ func (p Progress) catchingUp(last raft.Index) *CatchingUp {
 	if last-min(p.MatchIndex, last) <= farBehind {
 		return nil
 	}
-	c := &CatchingUp{Percent: percent(uint64(p.MatchIndex), uint64(last))}
+	c := &CatchingUp{Percent: percent(raft.Transferred{Offset: uint64(p.MatchIndex), Size: uint64(last)})}
 	c.Detail = fmt.Sprintf("%d %%: %d of %d entries", c.Percent, p.MatchIndex, last)
 	return c
 }
@@ -34,17 +34,12 @@ func ofSnapshot(t raft.Transferred) *CatchingUp {
 	if t == (raft.Transferred{}) {
 		return nil
 	}
-	c := &CatchingUp{Percent: percent(t.Offset, t.Size)}
+	c := &CatchingUp{Percent: percent(t)}
 	c.Detail = fmt.Sprintf("%d %%: %s of %s of a snapshot", c.Percent, megabytes(t.Offset), megabytes(t.Size))
 	return c
 }
 
-// percent rounds down, and never to 100: who has everything is not catching up.
-func percent(have, all uint64) int {
-	if all == 0 {
-		return 0
-	}
-	return int(min(99, float64(have)/float64(all)*100))
-}
+// percent is never 100: who has everything is not catching up.
+func percent(t raft.Transferred) int { return min(99, t.Percent()) }
 
 func megabytes(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
