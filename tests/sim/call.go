@@ -53,6 +53,10 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	packet := c.encodeArgs(nil, args)
 	from.calls++
 	w.trace.add(record{at: w.now, what: sent, message: m, node: place(from), peer: place(o.to), a: checksum(packet), b: uint64(len(packet))})
+	if w.played() {
+		w.stage.call(from, o.to, describe(args), func() { o.arrives(packet) }, func() { o.finish(deadline, errDeadline, nil) })
+		return
+	}
 	w.network.carry(m, from, o.to, func() { o.arrives(packet) })
 	from.doom(edgeSent)
 	w.inLife(w.profile.callDeadline, from, func() { o.finish(deadline, errDeadline, nil) })
@@ -78,16 +82,20 @@ func (o *outgoing[A, R]) arrives(packet []byte) {
 			if answers++; answers > 1 || dest.life != life {
 				violate("One reply", "n%d answers a %s %d times", dest.place+1, messageNames[o.message], answers)
 			}
-			o.reply(rep)
+			o.reply(args, rep)
 		})
 	})
 }
 
 // reply leaves the receiver.
-func (o *outgoing[A, R]) reply(rep R) {
+func (o *outgoing[A, R]) reply(args A, rep R) {
 	w := o.from.w
 	packet := o.codec.encodeReply(nil, rep)
 	w.trace.add(record{at: w.now, what: replied, message: o.message, node: place(o.to), peer: place(o.from), a: checksum(packet)})
+	if w.played() {
+		w.stage.put(o.to, o.from, describeReply(args, rep), func() { o.finish(answered, nil, packet) })
+		return
+	}
 	w.network.carry(o.message+1, o.to, o.from, func() { o.finish(answered, nil, packet) })
 	o.to.doom(edgeReplied)
 }

@@ -142,9 +142,16 @@ func (c *clients) ask(op *operation, then func(*operation)) {
 // command encodes a write. Its value is unique, so a value that is read tells which
 // write it is of.
 func (c *clients) command(op *operation) []byte {
+	if op.kind == opSet && op.value == "" {
+		op.value = fmt.Sprintf("v%d", c.clock)
+	}
+	return c.encode(op)
+}
+
+// encode makes the bytes of a write, and remembers whose they are.
+func (c *clients) encode(op *operation) []byte {
 	cmd := kvstore.Command{Op: kvstore.Del, Key: []byte(op.key)}
 	if op.kind == opSet {
-		op.value = fmt.Sprintf("v%d", c.clock)
 		cmd.Op, cmd.Value = kvstore.Set, []byte(op.value)
 	}
 	data, err := kvstore.Encode(cmd)

@@ -23,6 +23,8 @@ type work struct {
 	queue []job
 	busy  bool
 	steps int // operations until the coroutine is stopped
+	// waiting goes on with a job that a slow disk holds up.
+	waiting func()
 
 	pause   func()
 	resume  func() (struct{}, bool)
@@ -61,6 +63,10 @@ func (k *work) next() {
 
 func (k *work) planStep(j job) {
 	w := k.f.n.w
+	if k.f.n.slowFiles {
+		k.waiting = func() { k.planStep(j) }
+		return
+	}
 	w.inLife(w.disks.exponential(w.profile.filesMean), k.f.n, func() { k.step(j) })
 }
 

@@ -34,6 +34,9 @@ func (w *world) heal() {
 	w.note(healed, nil, 1, 0, 0, 0)
 	w.profile.soothe()
 	w.network.heal()
+	if w.stage != nil {
+		w.stage.leave()
+	}
 	for _, n := range w.nodes {
 		n.pausedUntil, n.period = 0, tickPeriod
 		n.disk.disarmAll()

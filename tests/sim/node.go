@@ -24,6 +24,10 @@ type node struct {
 	period      int64 // µs between two of its ticks
 	pausedUntil int64 // as a garbage collector or a hypervisor would
 
+	snapshotBytes int  // how much log makes a snapshot due
+	slowLog       bool // its disk writes and syncs the log only when the stage says so
+	slowFiles     bool // and snapshots' files
+
 	// Of the life that it is in.
 	life         uint64
 	up           bool
@@ -58,7 +62,7 @@ func newNode(w *world, place int, name string) *node {
 	if n.id = raft.NodeID(n.name); name != "" {
 		n.name, n.id = name, raft.NewNodeID(name, n.name)
 	}
-	n.disk = NewDisk(w.disks)
+	n.disk, n.snapshotBytes = NewDisk(w.disks), w.profile.snapshotBytes
 	if w.profile.clockSkew {
 		n.period = w.faults.between(tickPeriod/2, 2*tickPeriod)
 	}
@@ -105,7 +109,7 @@ func (n *node) start() {
 		Raft:             n.raftConfig(),
 		Disk:             n.saver,
 		Snapshots:        n.files,
-		SnapshotBytes:    w.profile.snapshotBytes,
+		SnapshotBytes:    n.snapshotBytes,
 		Transport:        &transport{n: n},
 		StateMachine:     &machine{n: n},
 		ReadTimeoutTicks: w.profile.readTimeoutTicks,
@@ -113,7 +117,9 @@ func (n *node) start() {
 	}, restored)
 	w.check.born(n)
 	w.note(started, n, n.life, uint64(n.lasting.durable.term), uint64(n.lasting.durable.last()), 0)
-	n.planTick(w.faults.between(1, n.period))
+	if !w.played() {
+		n.planTick(w.faults.between(1, n.period))
+	}
 }
 
 func (n *node) raftConfig() raft.Config {
@@ -311,6 +317,10 @@ func (n *node) segments() int { return len(n.disk.directory(path.Join(dataDir, "
 
 // lose takes from the disk what was not synced, by the usual odds of power cuts.
 func (n *node) lose() {
+	if n.w.played() {
+		n.disk.Crash(n.w.stage.losing)
+		return
+	}
 	policy := LoseUnsynced
 	switch odds := n.w.disks.IntN(100); {
 	case odds < 45:
@@ -328,6 +338,9 @@ func (n *node) lose() {
 }
 
 func (n *node) planRestart() {
+	if n.w.played() {
+		return
+	}
 	p := &n.w.profile
 	down := n.w.faults.exponential(p.downMean)
 	if n.w.calm {

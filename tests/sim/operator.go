@@ -125,6 +125,11 @@ func (w *world) wipe(n *node) {
 	if n.up {
 		n.crash(edgeAny)
 	}
+	w.rebirth(n)
+}
+
+// rebirth makes a new server of a machine whose disk is gone.
+func (w *world) rebirth(n *node) {
 	n.life++ // and its restart is void
 	n.gone = true
 	reborn := newNode(w, len(w.nodes), n.name)

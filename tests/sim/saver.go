@@ -24,6 +24,9 @@ type pendingSave struct {
 
 // Save implements replica.Disk.
 func (s *saver) Save(save raft.Save, done func(error)) {
+	if s.n.w.played() {
+		s.n.w.stage.saves(s.n, save)
+	}
 	s.n.w.check.handedOut(s.n, save)
 	s.queue = append(s.queue, pendingSave{save, done})
 	if len(s.batch) > 0 {
@@ -34,7 +37,7 @@ func (s *saver) Save(save raft.Save, done func(error)) {
 
 // next plans the write of all queued Saves, unless one is on its way.
 func (s *saver) next() {
-	if s.busy || len(s.queue) == 0 {
+	if s.busy || len(s.queue) == 0 || s.n.slowLog {
 		return
 	}
 	s.busy = true
@@ -83,6 +86,9 @@ func (s *saver) write() {
 // planSync plans the sync of the batch that was written. A second plan overtakes
 // the first, when calm comes and disks are fast again.
 func (s *saver) planSync() {
+	if s.n.slowLog {
+		return
+	}
 	round := s.round
 	s.n.w.inLife(s.n.diskLatency(), s.n, func() {
 		if round == s.round {

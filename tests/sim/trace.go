@@ -103,7 +103,8 @@ type trace struct {
 	ring  [traced]record
 	count int
 	out   io.Writer
-	all   bool // print messages and disk writes too, not only what matters
+	told  func(record) // the stage, if there is one
+	all   bool         // print messages and disk writes too, not only what matters
 }
 
 func newTrace(out io.Writer, all bool) *trace {
@@ -114,6 +115,9 @@ func (t *trace) add(r record) {
 	t.fold(r)
 	if r.what == tick {
 		return // hashed, but nobody wants to read them
+	}
+	if t.told != nil {
+		t.told(r)
 	}
 	t.ring[t.count%traced] = r
 	t.count++

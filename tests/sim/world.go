@@ -126,8 +126,9 @@ type world struct {
 	check   *checker
 	trace   *trace
 	marks   *Marks
-	tends   bool // the operator has begun
-	calm    bool // phase 2: no fault may begin any more
+	stage   *Stage // who plays this world by hand, if somebody does
+	tends   bool   // the operator has begun
+	calm    bool   // phase 2: no fault may begin any more
 }
 
 // Run plays one seed to its end.
@@ -216,6 +217,9 @@ func (w *world) format() {
 		n.format(first)
 	}
 }
+
+// played says that somebody else decides what happens, and when.
+func (w *world) played() bool { return w.stage != nil && !w.calm }
 
 // at plans something for later, for the world at large.
 func (w *world) at(delay int64, run func()) {

@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"slices"
+	"strings"
+)
+
+// packet is a message under way.
+type packet struct {
+	from, to *node
+	label    string // what kind of message it is; see described
+	text     string
+	isReply  bool
+	arrive   func()
+	expire   func() // of a request: its caller gives it up
+}
+
+// Select says which messages are meant. Zero fields mean any.
+type Select struct {
+	Label    string // AppendEntries, AppendEntriesReply, Heartbeat, RequestVote, PreVote, …
+	From, To int    // numbers of servers
+	With     string // is part of what the message says
+	One      bool   // only the first of them
+}
+
+func (s Select) matches(p *packet) bool {
+	return (s.Label == "" || s.Label == p.label) &&
+		(s.From == 0 || s.From == p.from.place+1) && (s.To == 0 || s.To == p.to.place+1) &&
+		strings.Contains(p.text, s.With)
+}
+
+func (s Select) in(bag []*packet) []*packet {
+	var chosen []*packet
+	for _, p := range bag {
+		if s.matches(p) && !(s.One && len(chosen) == 1) {
+			chosen = append(chosen, p)
+		}
+	}
+	return chosen
+}
+
+// put takes a message that a server has sent. Across a cut it is lost.
+func (s *Stage) put(from, to *node, d described, arrive func()) *packet {
+	p := &packet{from: from, to: to, label: d.label, text: d.text, isReply: d.isReply, arrive: arrive}
+	if s.w.network.cut[from.place][to.place] {
+		s.say("%s ⇥ %s  %s %s", name(from), name(to), p.label, p.text)
+		return p
+	}
+	s.say("%s → %s  %s %s", name(from), name(to), p.label, p.text)
+	s.bag = append(s.bag, p)
+	return p
+}
+
+// call is put for a request, which its caller may give up.
+func (s *Stage) call(from, to *node, d described, arrive, expire func()) {
+	p := s.put(from, to, d, arrive)
+	p.expire = expire
+	s.calls = append(s.calls, p)
+}
+
+func (s *Stage) take(p *packet) {
+	if k := slices.Index(s.bag, p); k >= 0 {
+		s.bag = slices.Delete(s.bag, k, k+1)
+	}
+}
+
+// arrive lets a message arrive. Whoever is down, or cut off meanwhile, misses it.
+func (s *Stage) arrive(p *packet) {
+	if !p.to.up || s.w.network.cut[p.from.place][p.to.place] {
+		s.say("%s ⇥ %s  %s %s", name(p.from), name(p.to), p.label, p.text)
+		return
+	}
+	s.say("%s ⇐ %s  %s %s", name(p.to), name(p.from), p.label, p.text)
+	s.do(p.arrive)
+}
+
+// Deliver lets the chosen messages arrive, not those that follow from them. It says how
+// many there were.
+func (s *Stage) Deliver(which Select) int {
+	chosen := which.in(s.bag)
+	for _, p := range chosen {
+		if s.failure == nil {
+			s.take(p)
+			s.arrive(p)
+		}
+	}
+	return len(chosen)
+}
+
+// Repeat lets them arrive, and stay under way all the same: they will arrive again.
+func (s *Stage) Repeat(which Select) int {
+	chosen := which.in(s.bag)
+	for _, p := range chosen {
+		s.arrive(p)
+	}
+	return len(chosen)
+}
+
+// Lose lets them vanish. Their senders learn nothing of it; see Expire.
+func (s *Stage) Lose(which Select) int {
+	chosen := which.in(s.bag)
+	for _, p := range chosen {
+		s.take(p)
+		s.say("%s ⇥ %s  %s %s", name(p.from), name(p.to), p.label, p.text)
+	}
+	return len(chosen)
+}
+
+// Expire lets callers give up the requests that they have made, delivered or not. A
+// request that is under way may still arrive.
+func (s *Stage) Expire(which Select) int {
+	chosen := which.in(s.calls)
+	for _, p := range chosen {
+		k := slices.Index(s.calls, p)
+		s.calls = slices.Delete(s.calls, k, k+1)
+		s.do(p.expire)
+	}
+	return len(chosen)
+}
+
+// Hold lets Settle leave messages alone, those of now and those to come, until Release.
+func (s *Stage) Hold(which Select) { s.held = append(s.held, which) }
+
+// Release ends all holds.
+func (s *Stage) Release() { s.held = nil }
+
+// settlement is more messages than any script has to wait for.
+const settlement = 10_000
+
+// Settle delivers everything, and what follows from it, until nothing is under way but
+// what is held.
+func (s *Stage) Settle() {
+	for range settlement {
+		k := slices.IndexFunc(s.bag, func(p *packet) bool { return !s.isHeld(p) })
+		if k < 0 || s.failure != nil {
+			return
+		}
+		p := s.bag[k]
+		s.take(p)
+		s.arrive(p)
+	}
+	s.do(func() { violate("Liveness", "the servers never come to rest: %d messages and no end", settlement) })
+}
+
+func (s *Stage) isHeld(p *packet) bool {
+	return slices.ContainsFunc(s.held, func(h Select) bool { return h.matches(p) })
+}
+
+// Cut lets nothing through from one server to another. The other direction stays open.
+func (s *Stage) Cut(from, to int) { s.w.network.cut[from-1][to-1] = true }
+
+// Heal ends all cuts. What was lost stays lost.
+func (s *Stage) Heal() { s.w.network.mend() }

@@ -1,0 +1,93 @@
+package sim
+
+import (
+	"strings"
+	"testing"
+
+	"dbdb/raft"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func newPlay(t *testing.T, o StageOptions) (*Stage, *strings.Builder) {
+	told := &strings.Builder{}
+	o.Tell = func(line string) { told.WriteString(line + "\n") }
+	s := NewStage(o)
+	require.Nil(t, s.Failure())
+	told.Reset()
+	return s, told
+}
+
+func TestOnAStageNothingHappensByItself(t *testing.T) {
+	s, told := newPlay(t, StageOptions{Voters: 3})
+	s.Timeout(1)
+	assert.Equal(t, 2, strings.Count(told.String(), "→"), "two requests for votes are under way")
+	told.Reset()
+	for range 1000 {
+		s.do(func() {})
+	}
+	assert.Empty(t, told.String())
+	s.Settle()
+	assert.Contains(t, told.String(), "n1@2 leader WINS term 2")
+	assert.Nil(t, s.Finish())
+}
+
+func TestAPlayEndsLikeEveryRun(t *testing.T) {
+	s, _ := newPlay(t, StageOptions{Voters: 5, Spares: 1, PreVote: true, CheckQuorum: true})
+	s.Slow(2, true, true)
+	s.Timeout(1)
+	s.Settle()
+	s.Set(1, "x", "1")
+	s.Cut(1, 3)
+	s.Add(1, 6)
+	s.Crash(4, LoseUnsynced)
+	assert.Nil(t, s.Finish(), "the slow disk hurries, the cut heals, the server that crashed comes back, the new one becomes a voter")
+	assert.True(t, s.w.nodes[5].view.Configuration.IsVoter("n6"))
+}
+
+// TestOraclesWatchTheStage forges an acknowledgement: a promise is broken, the play ends
+// there, and says which.
+func TestOraclesWatchTheStage(t *testing.T) {
+	s, told := newPlay(t, StageOptions{Voters: 3})
+	s.Timeout(1)
+	s.Settle()
+	s.Set(1, "x", "1")
+	s.input(1, func(n *node) {
+		a := raft.AppendEntriesArgs{Term: 2, LeaderID: "n1", PrevLogIndex: 3, PrevLogTerm: 2}
+		a.Session = n.replica.Raft().Status().Peers[0].Session
+		n.replica.Raft().HandleAppendEntriesReply("n2", a, raft.AppendEntriesReply{Term: 2, Success: true})
+	})
+	require.NotNil(t, s.Failure())
+	assert.Equal(t, "matchIndex is durable", s.Failure().Oracle)
+	assert.Contains(t, told.String(), "BROKEN PROMISE: matchIndex is durable")
+	told.Reset()
+	s.Timeout(2)
+	assert.Empty(t, told.String())
+	assert.NotNil(t, s.Finish())
+}
+
+func TestEveryTransitionHasWords(t *testing.T) {
+	for _, r := range raft.Rules() {
+		assert.NotEmpty(t, phrases[r.Rule], "%s", r.Rule)
+	}
+	assert.Len(t, phrases, len(raft.Rules()))
+}
+
+func TestSelectionsOfMessages(t *testing.T) {
+	s, told := newPlay(t, StageOptions{Voters: 3})
+	s.Timeout(1)
+	assert.Equal(t, 0, s.Deliver(Select{Label: "PreVote"}))
+	assert.Equal(t, 1, s.Lose(Select{Label: "RequestVote", To: 3}))
+	assert.Equal(t, 1, s.Repeat(Select{From: 1, With: "term 2"}))
+	assert.Equal(t, 2, s.Deliver(Select{}), "the request that was repeated is still under way, and so is the answer")
+	assert.Equal(t, 1, s.Expire(Select{Label: "RequestVote", To: 3}))
+	assert.Contains(t, told.String(), "n1 ⇥ n3")
+	s.Hold(Select{Label: "AppendEntries"})
+	s.Settle()
+	assert.Contains(t, s.Messages(), "n1 → n2  AppendEntries")
+	s.Release()
+	s.Settle()
+	assert.Equal(t, "none\n", s.Messages())
+	assert.Nil(t, s.Finish())
+}
