@@ -1,0 +1,72 @@
+package scripts
+
+import (
+	"strings"
+	"testing"
+
+	"dbdb/tests/sim"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+)
+
+// player plays one script.
+type player struct {
+	stage *sim.Stage
+	lines []string // what happened since the last command
+}
+
+// play carries out one command and returns what happened. The word quietly leaves that
+// out, for what a script only needs to get to its point.
+func (p *player) play(t *testing.T, d *datadriven.TestData) string {
+	c := command{name: d.Cmd}
+	quiet := false
+	for _, a := range d.CmdArgs {
+		if a.Key == "quietly" {
+			quiet = true
+			continue
+		}
+		c.args = append(c.args, arg{a.Key, a.Vals})
+	}
+	p.lines = nil
+	out := p.carryOut(c)
+	if p.stage != nil && p.stage.Failure() != nil {
+		t.Errorf("%s: %v", d.Pos, p.stage.Failure())
+	}
+	switch {
+	case quiet:
+		return "ok"
+	case out == "":
+		return "nothing happens"
+	}
+	return out
+}
+
+func (p *player) carryOut(c command) (out string) {
+	defer func() {
+		switch caught := recover().(type) {
+		case nil:
+		case usage:
+			out = "error: " + string(caught)
+		default:
+			panic(caught)
+		}
+	}()
+	if c.name == "cluster" {
+		o := c.options()
+		o.Tell = func(line string) { p.lines = append(p.lines, line) }
+		p.stage = sim.NewStage(o)
+		return p.stage.Logs()
+	}
+	text := p.command(c)
+	return strings.Join(append(p.lines, text), "\n")
+}
+
+func TestACommandThatIsNoCommandIsSaidSo(t *testing.T) {
+	p := &player{}
+	require.Contains(t, p.carryOut(command{name: "cluster", args: []arg{{key: "3"}}}), "n1 STARTS")
+	require.Equal(t, `error: no command "fly"`, p.carryOut(command{name: "fly"}))
+	require.Equal(t, `error: "x" is no server`, p.carryOut(command{name: "deliver", args: []arg{{key: "x->n2"}}}))
+	require.Equal(t, "error: set wants more words", p.carryOut(command{name: "set", args: []arg{{key: "n1"}}}))
+	require.Nil(t, p.stage.Finish())
+}

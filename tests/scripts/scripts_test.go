@@ -1,0 +1,46 @@
+package scripts
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestScripts plays every script, each on a stage of its own.
+func TestScripts(t *testing.T) {
+	for _, path := range scripts(t) {
+		t.Run(strings.TrimSuffix(path, ".txt"), func(t *testing.T) {
+			p := &player{}
+			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+				return p.play(t, d)
+			})
+			require.NotNil(t, p.stage, "a script begins with the command cluster")
+			if failure := p.stage.Finish(); failure != nil {
+				t.Fatalf("after the script, when all faults end: %v", failure)
+			}
+		})
+	}
+}
+
+func scripts(t *testing.T) []string {
+	paths, err := filepath.Glob("[0-9]*/*.txt")
+	require.NoError(t, err)
+	return paths
+}
+
+// TestEveryScriptSaysWhatToLookAt: a script opens with prose, and somebody who lists the
+// folders reads a table of contents.
+func TestEveryScriptSaysWhatToLookAt(t *testing.T) {
+	paths := scripts(t)
+	assert.NotEmpty(t, paths)
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(data), "# "), "%s opens without a word", path)
+	}
+}
