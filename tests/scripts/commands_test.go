@@ -27,7 +27,7 @@ func bad(format string, args ...any) { panic(usage(fmt.Sprintf(format, args...))
 
 // play is the table of commands. n, m are servers as n1; a->b two of them. A selection of
 // messages is any of a kind (AppendEntries, HeartbeatReply, …), n1->n2, n1->, ->n2,
-// with=text, and one.
+// with=text, and one, or nth=2 for the second of those.
 func (p *player) command(c command) string {
 	s := p.stage
 	switch c.name {
@@ -203,7 +203,9 @@ func (c command) selection(k int) sim.Select {
 		case a.key == "with":
 			which.With = a.value()
 		case a.key == "one":
-			which.One = true
+			which.Nth = 1
+		case a.key == "nth":
+			which.Nth = number(a.value())
 		case isLink:
 			if from != "" {
 				which.From = server(from)

@@ -64,7 +64,7 @@ func (p *player) carryOut(c command) (out string) {
 
 func TestACommandThatIsNoCommandIsSaidSo(t *testing.T) {
 	p := &player{}
-	require.Contains(t, p.carryOut(command{name: "cluster", args: []arg{{key: "3"}}}), "n1 STARTS")
+	require.Contains(t, p.carryOut(command{name: "cluster", args: []arg{{key: "3"}}}), "n1@1      1")
 	require.Equal(t, `error: no command "fly"`, p.carryOut(command{name: "fly"}))
 	require.Equal(t, `error: "x" is no server`, p.carryOut(command{name: "deliver", args: []arg{{key: "x->n2"}}}))
 	require.Equal(t, "error: set wants more words", p.carryOut(command{name: "set", args: []arg{{key: "n1"}}}))
