@@ -277,8 +277,8 @@ func (s *Stage) leave() {
 		}
 	})
 	for _, n := range w.nodes {
+		n.hurry()
 		if n.up {
-			n.hurry()
 			n.planTick(w.faults.between(1, tickPeriod))
 		}
 	}

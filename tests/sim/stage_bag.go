@@ -20,7 +20,7 @@ type Select struct {
 	Label    string // AppendEntries, AppendEntriesReply, Heartbeat, RequestVote, PreVote, …
 	From, To int    // numbers of servers
 	With     string // is part of what the message says
-	One      bool   // only the first of them
+	Nth      int    // only that one of them, counted from 1
 }
 
 func (s Select) matches(p *packet) bool {
@@ -30,13 +30,14 @@ func (s Select) matches(p *packet) bool {
 }
 
 func (s Select) in(bag []*packet) []*packet {
-	var chosen []*packet
-	for _, p := range bag {
-		if s.matches(p) && !(s.One && len(chosen) == 1) {
-			chosen = append(chosen, p)
-		}
+	chosen := slices.DeleteFunc(slices.Clone(bag), func(p *packet) bool { return !s.matches(p) })
+	switch {
+	case s.Nth == 0:
+		return chosen
+	case s.Nth > len(chosen):
+		return nil
 	}
-	return chosen
+	return chosen[s.Nth-1 : s.Nth]
 }
 
 // put takes a message that a server has sent. Across a cut it is lost.
