@@ -209,15 +209,15 @@ func FuzzSchedule(f *testing.F) {
 	f.Add([]byte("\x14\x07\x03elect, write, cut and come back"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) >= headerBytes {
-			playSchedule(t, data)
+			playSchedule(t, data, "")
 		}
 	})
 }
 
-func playSchedule(t *testing.T, data []byte) {
+func playSchedule(t *testing.T, data []byte, reproduce string) {
 	c := newSchedule(data[:headerBytes])
 	if failure := c.play(data[headerBytes:]); failure != nil {
-		t.Fatalf("%v\n\nthe schedule as a script for tests/scripts:\n\n%s\nthe last events:\n%s", failure, c.script.String(), strings.Join(failure.Tail, "\n"))
+		t.Fatalf("%v\n\nthe schedule as a script for tests/scripts:\n\n%s\nthe last events:\n  %s\n%s", failure, c.script.String(), strings.Join(failure.Tail, "\n  "), reproduce)
 	}
 }
 
@@ -251,6 +251,6 @@ func TestSchedulesDrawnAtRandom(t *testing.T) {
 		r := stream(seed, streamSchedule)
 		picks := make([]byte, headerBytes+r.IntN(600))
 		_, _ = r.Read(picks)
-		playSchedule(t, picks)
+		playSchedule(t, picks, fmt.Sprintf("\nreproduce: go test ./tests/sim -run TestSchedulesDrawnAtRandom -from=%d -seeds=1", seed))
 	}
 }
