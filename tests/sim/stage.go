@@ -17,8 +17,8 @@ import (
 type Stage struct {
 	w       *world
 	tell    func(line string)
-	bag     []*packet // under way, in the order in which they were sent
-	calls   []*packet // requests whose callers may still give them up
+	bag     []*parcel // under way, in the order in which they were sent
+	calls   []*parcel // requests whose callers may still give them up
 	held    []Select  // what Settle leaves alone
 	losing  CrashPolicy
 	failure *Failure
@@ -230,7 +230,7 @@ func (s *Stage) Crash(n int, policy CrashPolicy) {
 			s.node(n).crash(edgeAny)
 		}
 	})
-	s.bag = slices.DeleteFunc(s.bag, func(p *packet) bool { return p.isReply && p.to == s.node(n) })
+	s.bag = slices.DeleteFunc(s.bag, func(p *parcel) bool { return p.isReply && p.to == s.node(n) })
 }
 
 // Start starts a server that is down.

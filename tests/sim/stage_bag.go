@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// packet is a message under way.
-type packet struct {
+// parcel is a message under way.
+type parcel struct {
 	from, to *node
 	label    string // what kind of message it is; see described
 	text     string
@@ -23,14 +23,14 @@ type Select struct {
 	Nth      int    // only that one of them, counted from 1
 }
 
-func (s Select) matches(p *packet) bool {
+func (s Select) matches(p *parcel) bool {
 	return (s.Label == "" || s.Label == p.label) &&
 		(s.From == 0 || s.From == p.from.place+1) && (s.To == 0 || s.To == p.to.place+1) &&
 		strings.Contains(p.text, s.With)
 }
 
-func (s Select) in(bag []*packet) []*packet {
-	chosen := slices.DeleteFunc(slices.Clone(bag), func(p *packet) bool { return !s.matches(p) })
+func (s Select) in(bag []*parcel) []*parcel {
+	chosen := slices.DeleteFunc(slices.Clone(bag), func(p *parcel) bool { return !s.matches(p) })
 	switch {
 	case s.Nth == 0:
 		return chosen
@@ -41,8 +41,8 @@ func (s Select) in(bag []*packet) []*packet {
 }
 
 // put takes a message that a server has sent. Across a cut it is lost.
-func (s *Stage) put(from, to *node, d described, arrive func()) *packet {
-	p := &packet{from: from, to: to, label: d.label, text: d.text, isReply: d.isReply, arrive: arrive}
+func (s *Stage) put(from, to *node, d described, arrive func()) *parcel {
+	p := &parcel{from: from, to: to, label: d.label, text: d.text, isReply: d.isReply, arrive: arrive}
 	if s.w.network.cut[from.place][to.place] {
 		s.say("%s ⇥ %s  %s %s", name(from), name(to), p.label, p.text)
 		return p
@@ -59,14 +59,14 @@ func (s *Stage) call(from, to *node, d described, arrive, expire func()) {
 	s.calls = append(s.calls, p)
 }
 
-func (s *Stage) take(p *packet) {
+func (s *Stage) take(p *parcel) {
 	if k := slices.Index(s.bag, p); k >= 0 {
 		s.bag = slices.Delete(s.bag, k, k+1)
 	}
 }
 
 // arrive lets a message arrive. Whoever is down, or cut off meanwhile, misses it.
-func (s *Stage) arrive(p *packet) {
+func (s *Stage) arrive(p *parcel) {
 	if !p.to.up || s.w.network.cut[p.from.place][p.to.place] {
 		s.say("%s ⇥ %s  %s %s", name(p.from), name(p.to), p.label, p.text)
 		return
@@ -132,7 +132,7 @@ const settlement = 10_000
 // what is held.
 func (s *Stage) Settle() {
 	for range settlement {
-		k := slices.IndexFunc(s.bag, func(p *packet) bool { return !s.isHeld(p) })
+		k := slices.IndexFunc(s.bag, func(p *parcel) bool { return !s.isHeld(p) })
 		if k < 0 || s.failure != nil {
 			return
 		}
@@ -143,7 +143,7 @@ func (s *Stage) Settle() {
 	s.do(func() { violate("Liveness", "the servers never come to rest: %d messages and no end", settlement) })
 }
 
-func (s *Stage) isHeld(p *packet) bool {
+func (s *Stage) isHeld(p *parcel) bool {
 	return slices.ContainsFunc(s.held, func(h Select) bool { return h.matches(p) })
 }
 
