@@ -72,18 +72,3 @@ func TestBytesThatAreNoCommandAreRefused(t *testing.T) {
 		})
 	}
 }
-
-func FuzzDecodeAcceptsOnlyWhatEncodeWrites(f *testing.F) {
-	f.Add([]byte{1, 1, 0, 1, 'x', '2', '3'})
-	f.Add([]byte{1, 2, 0, 1, 'x'})
-	f.Add([]byte{1, 1, 255, 255, 'x'})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := Decode(data)
-		if err != nil {
-			return
-		}
-		again, err := Encode(c)
-		require.NoError(t, err)
-		require.Equal(t, data, again)
-	})
-}

@@ -281,22 +281,6 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-func FuzzRestoreAcceptsOnlyWhatSnapshotWrites(f *testing.F) {
-	f.Add(written(f, sample(f).Snapshot()))
-	f.Add(written(f, New().Snapshot()))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s := New()
-		install, err := s.Restore(bytes.NewReader(data))
-		if err != nil {
-			require.ErrorIs(t, err, ErrMalformedSnapshot)
-			require.Zero(t, s.Len())
-			return
-		}
-		install()
-		require.Equal(t, data, written(t, s.Snapshot()))
-	})
-}
-
 // million is a store of a million keys of 10 bytes with values of 32.
 func million(b *testing.B) *Store {
 	s := New()
