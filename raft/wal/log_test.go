@@ -148,6 +148,17 @@ func TestASaveThatContradictsTheLogEndsIt(t *testing.T) {
 	}
 }
 
+// Recovery refuses such an entry: if it were written, the log could never be opened again.
+func TestAnEntryBeyondTheLargestIndexIsNotWritten(t *testing.T) {
+	h := newHistory()
+	h.snapshot(2, snapshotOf(raft.MaxIndex-1, 2), 0, 1, 5)
+	disk := filled(t, h, 4096)
+	log := mustOpen(t, disk, 4096).Log()
+	require.ErrorContains(t, log.Save(raft.Save{Seq: 1, Term: 3, Entries: []raft.Entry{entry(raft.MaxIndex+1, 3, 5)}}), "beyond any real one")
+	disk.Crash(sim.KeepAll)
+	requireSame(t, h.now(), mustOpen(t, disk, 4096).Log().Restored())
+}
+
 func TestAnyFailedOperationIsTheLastOne(t *testing.T) {
 	disaster := errors.New("disaster")
 	for name, fail := range map[string]func(*sim.Disk){

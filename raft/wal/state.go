@@ -175,6 +175,8 @@ func (s *state) add(e raft.Entry) error {
 	switch {
 	case e.Index != s.last.index+1:
 		return fmt.Errorf("entry %v follows index %d", e, s.last.index)
+	case e.Index > raft.MaxIndex || e.Term > raft.MaxTerm:
+		return fmt.Errorf("entry %v is beyond any real one", e)
 	case e.Term == 0 || e.Term < s.last.term:
 		return fmt.Errorf("entry %v follows one of term %d", e, s.last.term)
 	case e.Term > s.term:
