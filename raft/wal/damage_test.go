@@ -231,6 +231,31 @@ func TestAFrameWithAnImpossibleContentIsRefused(t *testing.T) {
 	}
 }
 
+// The frame that ends a segment must fit. Were it written behind the segment's end, the
+// file would have another size than its header says, and could never be opened again.
+func TestASegmentWithoutRoomForItsLastFrameIsRefused(t *testing.T) {
+	disk := filled(t, newHistory(), 4096)
+	d := mustOpen(t, disk, 4096)
+	instance := d.Identity().Instance
+	require.NoError(t, d.Close())
+	name := wal.SegmentName(dataDir, 1)
+	payload := wal.PayloadOf(raft.Save{Term: 1, Entries: []raft.Entry{entry(1, 1, 200)}})
+	whole := wal.HeaderBytes + wal.FrameHeaderBytes + len(payload)
+	for size := whole; size < whole+wal.MarkBytes; size++ {
+		disk.WriteFile(name, wal.SegmentWith(instance, size, nil, payload))
+		require.Contains(t, refused(t, disk, 4096, "%d bytes", size).What, "no room")
+	}
+	for size := wal.HeaderBytes; size < wal.HeaderBytes+wal.MarkBytes; size++ {
+		disk.WriteFile(name, wal.SegmentWith(instance, size, nil))
+		require.Contains(t, refused(t, disk, 4096, "%d bytes", size).What, "no room")
+	}
+	disk.WriteFile(name, wal.SegmentWith(instance, whole+wal.MarkBytes, nil, payload))
+	log := mustOpen(t, disk, 4096).Log()
+	require.NoError(t, log.Save(raft.Save{Seq: 1, Term: 2}))
+	disk.Crash(sim.LoseUnsynced)
+	require.EqualValues(t, 2, mustOpen(t, disk, 4096).Log().Restored().Term)
+}
+
 func TestAFirstSegmentThatFollowsSomethingIsRefused(t *testing.T) {
 	disk := filled(t, newHistory(), 4096)
 	d := mustOpen(t, disk, 4096)

@@ -41,6 +41,8 @@ func (r *recovery) load(sequence uint64) error {
 		return &CorruptError{name, atInstance, fmt.Sprintf("this segment belongs to instance %q, the data directory to %q", h.instance, r.instance)}
 	case h.sequence != sequence:
 		return &CorruptError{name, atSequence, fmt.Sprintf("this is segment %d under the name of segment %d", h.sequence, sequence)}
+	case size < headerBytes+markBytes:
+		return &CorruptError{name, size, fmt.Sprintf("a segment of %d bytes has no room for a frame", size)}
 	case h.size != size:
 		return &CorruptError{name, min(h.size, size), fmt.Sprintf("the segment was made with %d bytes and now has %d", h.size, size)}
 	}
@@ -111,6 +113,9 @@ func (r *recovery) frames(newest bool) error {
 		}
 		if err := r.replay(payload); err != nil {
 			return r.corrupt("frame %d: %v", h.seq, err)
+		}
+		if room := len(b) - frameHeaderBytes - len(payload); payload[0] != kindContinued && room < markBytes {
+			return r.corrupt("frame %d leaves no room for the one that ends the segment", h.seq)
 		}
 		r.last, r.kind, r.start = h.link, payload[0], r.offset
 		r.offset += frameHeaderBytes + int64(h.length)
