@@ -199,10 +199,12 @@ func (r *Raft) aboveBase(a AppendEntriesArgs) AppendEntriesArgs {
 		return a
 	}
 	covered := min(Index(len(a.Entries)), r.log.base-a.PrevLogIndex)
-	a.Entries = a.Entries[covered:]
-	if a.PrevLogIndex += covered; a.PrevLogIndex == r.log.base {
-		a.PrevLogTerm = r.log.baseTerm
+	if covered == r.log.base-a.PrevLogIndex {
+		last := a.Entries[covered-1]
+		assert(last.Term == r.log.baseTerm, "State Machine Safety: entry %v contradicts a snapshot, in which it is of term %d", last, r.log.baseTerm)
+		a.PrevLogTerm = last.Term
 	}
+	a.PrevLogIndex, a.Entries = a.PrevLogIndex+covered, a.Entries[covered:]
 	return a
 }
 

@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -581,4 +582,20 @@ func TestASnapshotIsWorthWhatWasAppliedSinceTheLastOne(t *testing.T) {
 	s.HandleAppendEntries(a)
 	s.settle()
 	require.Equal(t, 2+entryOverhead, worth(s))
+}
+
+// To go on with entries of the message that come after such a one would be to build on
+// what another leader committed.
+func TestAnEntryThatContradictsTheSnapshotStopsTheServer(t *testing.T) {
+	for name, a := range map[string]AppendEntriesArgs{
+		"older": from(5, 2, 1, 1, 1),
+		"newer": from(5, 2, 1, 4, 4),
+	} {
+		s := newServer(t, 3, 1)
+		require.True(t, s.receive(5, snapshotAt(3, 3)))
+		s.settle()
+		require.PanicsWithValue(t, fmt.Sprintf("raft: State Machine Safety: entry %v contradicts a snapshot, in which it is of term 3", a.Entries[0]),
+			func() { s.HandleAppendEntries(a) }, name)
+		require.True(t, s.HandleAppendEntries(from(5, 2, 1, 3, 5)).Success)
+	}
 }
