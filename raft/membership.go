@@ -62,7 +62,7 @@ func (r *Raft) settleConfigurations() {
 // each would be one more entry before the other one can lead, and in a cluster that it is
 // no part of, it has nothing to change.
 func (r *Raft) mayChangeConfiguration() bool {
-	safe := r.ConfigurationIndex() <= r.commitIndex && r.committedInTerm()
+	safe := r.ConfigurationIndex() <= r.commitIndex && r.committedInTerm() && r.log.lastIndex() < MaxIndex
 	return safe && r.leader.transfer == nil && r.Configuration().IsVoter(r.cfg.ID)
 }
 

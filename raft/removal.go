@@ -100,9 +100,10 @@ func (r *Raft) leaveIfRemoved() {
 // mayCampaign says whether this server may start an election: it is a voter of the
 // configuration in use; or of the one before, as long as nobody knows that the newest
 // is committed. Such a server may be the only one whose log can win
-// (thesis §4.2.2; cowsql/raft#150). After the last term there is none to campaign in.
+// (thesis §4.2.2; cowsql/raft#150). After the last term there is none to campaign in, and
+// after the last index none for a leader's first entry.
 func (r *Raft) mayCampaign() bool {
-	if r.removedAt > 0 || r.currentTerm >= MaxTerm {
+	if r.removedAt > 0 || r.currentTerm >= MaxTerm || r.log.lastIndex() >= MaxIndex {
 		return false
 	}
 	for _, c := range r.configurations {

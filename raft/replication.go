@@ -28,8 +28,11 @@ func (r *Raft) Propose(cmds ...[]byte) (first Index, term Term, err error) {
 	for _, cmd := range cmds {
 		size += len(cmd) + entryOverhead
 	}
-	if r.leader.uncommittedBytes > 0 && r.leader.uncommittedBytes+size > r.cfg.MaxUncommittedBytes {
+	switch {
+	case r.leader.uncommittedBytes > 0 && r.leader.uncommittedBytes+size > r.cfg.MaxUncommittedBytes:
 		return 0, 0, ErrBusy
+	case MaxIndex-r.log.lastIndex() < Index(len(cmds)):
+		return 0, 0, ErrBusy // for ever: no server could read the entry
 	}
 	first = r.log.lastIndex() + 1
 	for _, cmd := range cmds {

@@ -167,6 +167,33 @@ func TestNobodyCampaignsBeyondTheLastTerm(t *testing.T) {
 	require.Equal(t, Follower, s.state)
 }
 
+// A snapshot of a peer can claim any index. What is appended beyond the largest could not
+// be read by any server, nor by this one after a restart.
+func TestNothingIsAppendedBeyondTheLargestIndex(t *testing.T) {
+	at := func(i Index) *server {
+		m := Snapshot{Index: i, Term: 1, Configuration: members(1)}
+		return start(t, Config{}, Restored{Term: 1, Snapshot: m})
+	}
+	s := at(MaxIndex)
+	ticks(s, 1000)
+	require.Equal(t, Follower, s.state)
+
+	s = at(MaxIndex - 2)
+	s.elect()
+	s.settle()
+	require.Equal(t, MaxIndex-1, s.commitIndex)
+	_, _, err := s.Propose([]byte("x"), []byte("y"))
+	require.ErrorIs(t, err, ErrBusy)
+	_, _, err = s.Propose([]byte("x"))
+	require.NoError(t, err)
+	s.settle()
+	require.Equal(t, MaxIndex, s.commitIndex)
+	_, _, err = s.Propose([]byte("y"))
+	require.ErrorIs(t, err, ErrBusy)
+	_, _, err = s.AddLearner(n9)
+	require.ErrorIs(t, err, ErrConfigurationBusy)
+}
+
 // A cluster of one whose fsync takes longer than an election timeout would chase its
 // disk for ever.
 func TestNoNewElectionWhileTheOwnVoteIsOnItsWayToTheDisk(t *testing.T) {
