@@ -2,6 +2,7 @@ package wal
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"path"
 
 	"dbdb/raft"
@@ -145,4 +146,75 @@ func ChangeHeader(segment []byte, at int, b byte) []byte {
 	segment[at] = b
 	sealHeader(segment[:headerBytes])
 	return segment
+}
+
+// Reseal repairs segments that follow each other, the first of which has the given number:
+// numbers, sizes, links and checksums fit their bytes then. What is judged of bytes that
+// were changed is what they say, and not that they were changed.
+func Reseal(first uint64, segments ...[]byte) {
+	var proved, newest link
+	for k, b := range segments {
+		if len(b) < headerBytes {
+			return
+		}
+		if k == 0 && first > 1 {
+			proved.seq = binary.LittleEndian.Uint64(b[atLastSeq:])
+			newest.seq = proved.seq + 1 // the frame that ended the segment before
+		}
+		binary.LittleEndian.PutUint64(b[atSequence:], first+uint64(k))
+		binary.LittleEndian.PutUint64(b[atSize:], uint64(len(b)))
+		binary.LittleEndian.PutUint64(b[atLastSeq:], proved.seq)
+		binary.LittleEndian.PutUint32(b[atLastCRC:], proved.crc)
+		sealHeader(b[:headerBytes])
+		proved, newest = resealFrames(b, newest)
+	}
+}
+
+// resealFrames repairs the frames of a segment. It returns the last one that a header
+// after it names, and the last one of all.
+func resealFrames(b []byte, newest link) (proved, last link) {
+	seed := crc32.Checksum(b[atSalt:atSalt+8], castagnoli)
+	proved = newest
+	for b = b[headerBytes:]; len(b) > frameHeaderBytes; {
+		length := uint64(binary.LittleEndian.Uint32(b))
+		if length == 0 || length > uint64(len(b)-frameHeaderBytes) {
+			break
+		}
+		frame := b[:frameHeaderBytes+length]
+		newest = sealFrame(frame, seed, newest)
+		if frame[frameHeaderBytes] != kindContinued {
+			proved = newest
+		}
+		b = b[len(frame):]
+	}
+	return proved, newest
+}
+
+// ResealSnapshot does the same for a snapshot's file, and returns the index and the term
+// that it claims to end with.
+func ResealSnapshot(b []byte) (raft.Index, raft.Term) {
+	if len(b) < headerBytes {
+		return 0, 0
+	}
+	sealHeader(b[:headerBytes])
+	crc, total, blocks := binary.LittleEndian.Uint32(b[atHeaderCRC:]), uint64(0), 0
+	for rest := b[headerBytes:]; len(rest) >= blockHeaderBytes; blocks++ {
+		length := binary.LittleEndian.Uint32(rest)
+		if length == 0 {
+			if len(rest) >= snapshotEndBytes {
+				binary.LittleEndian.PutUint64(rest[blockHeaderBytes:], total)
+				sealBlock(rest[:snapshotEndBytes], 0, crc)
+			}
+			break
+		}
+		if uint64(length) > uint64(len(rest)-blockHeaderBytes) {
+			break
+		}
+		block := rest[:blockHeaderBytes+length]
+		crc = sealBlock(block, length, crc)
+		if rest = rest[len(block):]; blocks > 0 { // the first is the configuration
+			total += uint64(length)
+		}
+	}
+	return raft.Index(binary.LittleEndian.Uint64(b[atSnapIndex:])), raft.Term(binary.LittleEndian.Uint64(b[atSnapTerm:]))
 }
