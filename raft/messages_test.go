@@ -151,17 +151,3 @@ func TestConfigurationsThatNoLeaderWritesAreRefused(t *testing.T) {
 		require.ErrorIs(t, err, errMalformed, name)
 	}
 }
-
-func FuzzDecodeEntry(f *testing.F) {
-	f.Add(AppendEntry(nil, Entry{Index: 3, Term: 2, Kind: EntryCommand, Data: []byte("x")}))
-	f.Add(AppendEntry(nil, Entry{Index: 1, Term: 1, Kind: EntryConfiguration, Data: members(3).Encode()}))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		e, rest, err := DecodeEntry(data)
-		if err == nil {
-			again, _, err := DecodeEntry(AppendEntry(nil, e))
-			require.NoError(t, err)
-			require.Equal(t, e, again)
-			require.LessOrEqual(t, len(rest), len(data))
-		}
-	})
-}
