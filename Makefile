@@ -5,10 +5,11 @@ SHELL := bash
 .DEFAULT_GOAL := help
 SEEDS ?= 2000
 FROM ?= 1
+FUZZTIME ?= 30s
 IMAGE ?= dbdb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test race sim lint cover run stop docker clean clean-data help
+.PHONY: build test race sim fuzz lint cover run stop docker clean clean-data help
 
 build: ## Build ./bin/dbdb
 	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb
@@ -21,6 +22,27 @@ race: ## Run the tests under the race detector
 
 sim: ## Simulate SEEDS=2000 worlds FROM=1 on, with live progress
 	go test ./tests/sim -run TestSim -count=1 -timeout 0 -seeds=$(SEEDS) -from=$(FROM) -v
+
+# To make an input small that only covers something new would take Go a minute each, hence
+# 100x. At the end of FUZZTIME Go 1.26 may call its own deadline a failure
+# (golang/go#75804): it is one only if there is an input.
+fuzz: ## Fuzz each target for FUZZTIME=30s; the first finding ends it
+	@log=$$(mktemp); table=$$(mktemp); trap 'rm -f "$$log" "$$table"' EXIT; \
+	row() { printf '%-46s %11s %5s  %s\n' "$$@" >> "$$table"; }; \
+	row target executions new result; \
+	targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names[n++] = $$1} /^ok/ {for (k = 0; k < n; k++) print $$2 ":" names[k]; n = 0}'); \
+	for target in $$targets; do \
+		package=$${target%:*}; name=$${target#*:}; result=ok; \
+		echo "=== $$name of $$package"; \
+		go test "$$package" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x 2>&1 | tee "$$log" || \
+			{ grep -qx ' *context deadline exceeded' "$$log" && ! grep -q "$$name/" "$$log"; } || result=FAILED; \
+		counts=$$(sed -n 's/.* execs: \([0-9]*\) .* interesting: \([0-9]*\) .*/\1 \2/p' "$$log" | tail -n 1); \
+		row "$$name" $${counts:-0 0} "$$result"; \
+		[ "$$result" = ok ] || break; \
+	done; \
+	echo; cat "$$table"; \
+	[ "$$result" = ok ] || { input=$$(grep -o "$$name/[^ ]*" "$$log" | tail -n 1); \
+		echo "to repeat it: go test $$package -run '^$${input/\//\$$/^}\$$'"; exit 1; }
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted"; exit 1; }
