@@ -124,6 +124,19 @@ func requireTaken(t *testing.T, f *fake, body []byte) {
 	want, err := kvstore.Encode(kvstore.Command{Op: op, Key: []byte(m["key"]), Value: []byte(m["value"])})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{want}, f.commands)
+	// encoding/json lets the last of two equal members win, and makes U+FFFD of what is
+	// no character: two keys would become one.
+	written := bytes.ToLower(body)
+	if !bytes.Contains(written, []byte("\ufffd")) && !bytes.Contains(written, []byte(`\ufffd`)) {
+		require.NotContains(t, string(want), "\ufffd")
+	}
+	tokens := 0
+	for dec := json.NewDecoder(bytes.NewReader(body)); ; tokens++ {
+		if _, err := dec.Token(); err == io.EOF {
+			break
+		}
+	}
+	require.Equal(t, 2+2*len(m), tokens, "a member is there twice")
 }
 
 // requireRead demands that the answer is about the key in the query.
