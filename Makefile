@@ -6,6 +6,7 @@ SHELL := bash
 SEEDS ?= 2000
 FROM ?= 1
 FUZZTIME ?= 30s
+PACKAGES ?= ./...
 IMAGE ?= dbdb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -26,11 +27,11 @@ sim: ## Simulate SEEDS=2000 worlds FROM=1 on, with live progress
 # To make an input small that only covers something new would take Go a minute each, hence
 # 100x. At the end of FUZZTIME Go 1.26 may call its own deadline a failure
 # (golang/go#75804): it is one only if there is an input.
-fuzz: ## Fuzz each target for FUZZTIME=30s; the first finding ends it
+fuzz: ## Fuzz each target of PACKAGES=./... for FUZZTIME=30s; the first finding ends it
 	@log=$$(mktemp); table=$$(mktemp); trap 'rm -f "$$log" "$$table"' EXIT; \
 	row() { printf '%-46s %11s %5s  %s\n' "$$@" >> "$$table"; }; \
 	row target executions new result; \
-	targets=$$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names[n++] = $$1} /^ok/ {for (k = 0; k < n; k++) print $$2 ":" names[k]; n = 0}'); \
+	targets=$$(go test -list '^Fuzz' $(PACKAGES) | awk '/^Fuzz/ {names[n++] = $$1} /^ok/ {for (k = 0; k < n; k++) print $$2 ":" names[k]; n = 0}'); \
 	for target in $$targets; do \
 		package=$${target%:*}; name=$${target#*:}; result=ok; \
 		echo "=== $$name of $$package"; \
