@@ -2,12 +2,14 @@ package cluster
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +59,9 @@ func pair(t *testing.T) (node1, node2 *server) {
 	return servers[0], servers[1]
 }
 
-func (s *server) address() string { return fmt.Sprintf("localhost:%d", s.http) }
+func (s *server) address() string {
+	return net.JoinHostPort(cmp.Or(s.host, "localhost"), strconv.Itoa(s.http))
+}
 
 // file is in the server's data directory.
 func (s *server) file(name ...string) string {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -24,8 +25,14 @@ import (
 
 var binary string
 
+// binaryVariable names the binary to a test that runs itself again.
+const binaryVariable = "CLUSTER_TEST_BINARY"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if binary = os.Getenv(binaryVariable); binary != "" {
+		os.Exit(m.Run()) // see inNamespaces
+	}
 	dir, err := os.MkdirTemp("", "dbdb")
 	if err != nil {
 		panic(err)
@@ -46,10 +53,12 @@ func TestMain(m *testing.M) {
 type server struct {
 	t    testing.TB
 	name string
-	http int // port
-	raft int // port
+	host string // localhost if empty
+	http int    // port
+	raft int    // port
 	dir  string
 	args []string
+	via  []string // what runs the binary, if it does not run by itself
 
 	cmd *exec.Cmd
 	log lockedBuffer // stderr of all its lives
@@ -121,7 +130,8 @@ var lookAtSources = sync.OnceFunc(func() {
 func (s *server) start() {
 	s.t.Helper()
 	lookAtSources()
-	s.cmd = exec.Command(binary, s.args...)
+	line := slices.Concat(s.via, []string{binary}, s.args)
+	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Dir, s.cmd.Stderr = s.dir, &s.log
 	require.NoError(s.t, s.cmd.Start())
 	s.listening()
@@ -130,7 +140,7 @@ func (s *server) start() {
 func (s *server) listening() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
-		c, err := net.Dial("tcp", fmt.Sprintf("localhost:%d", s.http))
+		c, err := net.Dial("tcp", s.address())
 		if err == nil {
 			_ = c.Close()
 		}
@@ -153,7 +163,7 @@ func (s *server) stop() int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-func (s *server) url(path string) string { return fmt.Sprintf("http://localhost:%d%s", s.http, path) }
+func (s *server) url(path string) string { return "http://" + s.address() + path }
 
 // ready waits until /readyz says so.
 func (s *server) ready() {
