@@ -20,7 +20,7 @@ import (
 
 var (
 	clients = flag.Int("clients", 64, "load: clients, each with one request under way")
-	nodes   = flag.Int("nodes", 3, "load: servers")
+	nodes   = flag.Int("nodes", 3, "load and partition tests: servers")
 )
 
 // conn is an HTTP client that costs as little as it can, since it shares the
