@@ -126,9 +126,11 @@ func (p *player) look(c command) string {
 	return ""
 }
 
+const noSuchMessage = "there is no such message\n"
+
 func found(messages int) string {
 	if messages == 0 {
-		return "there is no such message\n"
+		return noSuchMessage
 	}
 	return ""
 }

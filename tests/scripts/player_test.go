@@ -17,7 +17,7 @@ type player struct {
 }
 
 // play carries out one command and returns what happened. The word quietly leaves that
-// out, for what a script only needs to get to its point.
+// out, for what a script only needs to get to its point, unless it was no use.
 func (p *player) play(t *testing.T, d *datadriven.TestData) string {
 	c := command{name: d.Cmd}
 	quiet := false
@@ -34,12 +34,17 @@ func (p *player) play(t *testing.T, d *datadriven.TestData) string {
 		t.Errorf("%s: %v", d.Pos, p.stage.Failure())
 	}
 	switch {
-	case quiet:
+	case quiet && !wasNoUse(out):
 		return "ok"
 	case out == "":
 		return "nothing happens"
 	}
 	return out
+}
+
+// wasNoUse says that a command did not do what its author meant: that is told always.
+func wasNoUse(out string) bool {
+	return strings.HasPrefix(out, "error: ") || strings.Contains(out, noSuchMessage)
 }
 
 func (p *player) carryOut(c command) (out string) {
@@ -68,5 +73,21 @@ func TestACommandThatIsNoCommandIsSaidSo(t *testing.T) {
 	require.Equal(t, `error: no command "fly"`, p.carryOut(command{name: "fly"}))
 	require.Equal(t, `error: "x" is no server`, p.carryOut(command{name: "deliver", args: []arg{{key: "x->n2"}}}))
 	require.Equal(t, "error: set wants more words", p.carryOut(command{name: "set", args: []arg{{key: "n1"}}}))
+	require.Nil(t, p.stage.Finish())
+}
+
+func TestQuietlyHidesNoMistake(t *testing.T) {
+	p := &player{}
+	quietly := func(name string, args ...string) string {
+		d := &datadriven.TestData{Cmd: name, CmdArgs: []datadriven.CmdArg{{Key: "quietly"}}}
+		for _, a := range args {
+			d.CmdArgs = append(d.CmdArgs, datadriven.CmdArg{Key: a})
+		}
+		return p.play(t, d)
+	}
+	require.Equal(t, "ok", quietly("cluster", "3"))
+	require.Equal(t, "ok", quietly("timeout", "n1"))
+	require.Contains(t, quietly("deliver", "Heartbeat"), noSuchMessage)
+	require.Contains(t, quietly("fly"), "error: ")
 	require.Nil(t, p.stage.Finish())
 }
