@@ -11,7 +11,8 @@
 //	n2 → n1  AppendEntriesReply …      a message leaves, and lies in the bag
 //	n2 ⇥ n1  …                         a message is lost
 //
-// 2@2 is index 2, term 2. The commands are in commands_test.go. To write one, add commands with
+// 2@2 is index 2, term 2. The commands are in commands_test.go; what follows the word quietly,
+// or has it at its end, happens without being told. To write a script, add commands with
 // `----` below, and run
 //
 //	go test ./tests/scripts -rewrite

@@ -17,11 +17,30 @@ type player struct {
 }
 
 // play carries out one command and returns what happened. The word quietly leaves that
-// out, for what a script only needs to get to its point, unless it was no use.
+// out, for what a script only needs to get to its point, unless it was no use. As a
+// command of its own, quietly has a command in each line below it.
 func (p *player) play(t *testing.T, d *datadriven.TestData) string {
-	c := command{name: d.Cmd}
+	if d.Cmd == "quietly" {
+		for line := range strings.Lines(d.Input) {
+			if out := p.playLine(t, d.Pos, line); wasNoUse(out) {
+				return line + out
+			}
+		}
+		return "ok"
+	}
+	return p.playOne(t, d.Pos, d.Cmd, d.CmdArgs)
+}
+
+func (p *player) playLine(t *testing.T, pos, line string) string {
+	name, args, err := datadriven.ParseLine(line)
+	require.NoError(t, err, pos)
+	return p.playOne(t, pos, name, args)
+}
+
+func (p *player) playOne(t *testing.T, pos, name string, args []datadriven.CmdArg) string {
+	c := command{name: name}
 	quiet := false
-	for _, a := range d.CmdArgs {
+	for _, a := range args {
 		if a.Key == "quietly" {
 			quiet = true
 			continue
@@ -31,7 +50,7 @@ func (p *player) play(t *testing.T, d *datadriven.TestData) string {
 	p.lines = nil
 	out := p.carryOut(c)
 	if p.stage != nil && p.stage.Failure() != nil {
-		t.Errorf("%s: %v", d.Pos, p.stage.Failure())
+		t.Errorf("%s: %v", pos, p.stage.Failure())
 	}
 	switch {
 	case quiet && !wasNoUse(out):
@@ -78,16 +97,13 @@ func TestACommandThatIsNoCommandIsSaidSo(t *testing.T) {
 
 func TestQuietlyHidesNoMistake(t *testing.T) {
 	p := &player{}
-	quietly := func(name string, args ...string) string {
-		d := &datadriven.TestData{Cmd: name, CmdArgs: []datadriven.CmdArg{{Key: "quietly"}}}
-		for _, a := range args {
-			d.CmdArgs = append(d.CmdArgs, datadriven.CmdArg{Key: a})
-		}
-		return p.play(t, d)
+	quietly := func(lines string) string {
+		return p.play(t, &datadriven.TestData{Cmd: "quietly", Input: lines})
 	}
-	require.Equal(t, "ok", quietly("cluster", "3"))
-	require.Equal(t, "ok", quietly("timeout", "n1"))
-	require.Contains(t, quietly("deliver", "Heartbeat"), noSuchMessage)
-	require.Contains(t, quietly("fly"), "error: ")
+	require.Equal(t, "ok", quietly("cluster 3\ntimeout n1\ndeliver RequestVote n1->n2\n"))
+	require.Equal(t, "fly\nerror: no command \"fly\"", quietly("timeout n1\nfly\n"))
+	require.Equal(t, "deliver Heartbeat\n"+noSuchMessage, quietly("deliver Heartbeat\n"))
+	require.Equal(t, noSuchMessage, p.playLine(t, "", "lose Heartbeat quietly"))
+	require.Equal(t, "ok", p.playLine(t, "", "timeout n1 quietly"))
 	require.Nil(t, p.stage.Finish())
 }
