@@ -177,18 +177,25 @@ func (s *Stage) Slow(n int, log, files bool) { s.node(n).slowLog, s.node(n).slow
 
 // Write lets a slow disk write the Saves that wait, without a sync.
 func (s *Stage) Write(n int) {
+	if s.write(n) {
+		s.say("%s's disk has written, without a sync", name(s.node(n)))
+	}
+}
+
+func (s *Stage) write(n int) (wrote bool) {
 	s.do(func() {
 		if v := s.node(n).saver; s.node(n).up && len(v.queue) > 0 && !v.busy {
-			v.busy = true
+			v.busy, wrote = true, true
 			v.write()
 		}
 	})
+	return wrote
 }
 
 // Sync lets a slow disk make durable what it has written, after writing what waits if
 // nothing is under way.
 func (s *Stage) Sync(n int) {
-	s.Write(n)
+	s.write(n)
 	s.do(func() {
 		if v := s.node(n).saver; s.node(n).up && len(v.batch) > 0 {
 			s.say("%s's disk has synced", name(s.node(n)))

@@ -121,7 +121,7 @@ func (s *Stage) Status() string {
 		case n.gone:
 		case !n.up:
 			d := &n.lasting.durable
-			fmt.Fprintf(&b, "%s down; disk: term %d, vote %s, last %s\n", name(n), d.term, vote(d.votedFor), at(d.last(), d.at(d.last()).term))
+			fmt.Fprintf(&b, "%s down; durable: term %d, vote %s, last %s\n", name(n), d.term, vote(d.votedFor), at(d.last(), d.at(d.last()).term))
 		default:
 			st := n.replica.Raft().Status()
 			fmt.Fprintf(&b, "%s@%d %v, vote %s, last %s, commit %d, applied %d", name(n), st.Term, st.State, vote(st.VotedFor), at(st.LastIndex, n.view.log.at(st.LastIndex).term), st.CommitIndex, st.LastApplied)

@@ -173,7 +173,7 @@ func (s *Stage) traced(r record) {
 	case transition:
 		s.say("%s", phrase(r.event))
 	case crashed:
-		s.say("%s CRASHES; its disk has term %d and the log up to %d", name(s.w.nodes[n]), r.c, r.b)
+		s.say("%s CRASHES; durable are term %d and the log up to %d", name(s.w.nodes[n]), r.c, r.b)
 	case started:
 		s.say("%s STARTS with term %d and the log up to %d", name(s.w.nodes[n]), r.b, r.c)
 	case snapshotWritten:
