@@ -5,12 +5,13 @@ SHELL := bash
 .DEFAULT_GOAL := help
 SEEDS ?= 2000
 FROM ?= 1
+FOR ?= 20s
 FUZZTIME ?= 30s
 PACKAGES ?= ./...
 IMAGE ?= dbdb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test race sim fuzz lint cover run stop docker clean clean-data help
+.PHONY: build test race sim partition fuzz lint cover run stop docker clean clean-data help
 
 build: ## Build ./bin/dbdb
 	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb
@@ -23,6 +24,11 @@ race: ## Run the tests under the race detector
 
 sim: ## Simulate SEEDS=2000 worlds FROM=1 on, with live progress
 	go test ./tests/sim -run TestSim -count=1 -timeout 0 -seeds=$(SEEDS) -from=$(FROM) -v
+
+partition: ## The partition suite: scripts, simulated worlds, then real processes cut FOR=20s
+	go test ./tests/scripts ./tests/sim -count=1
+	go test ./tests/cluster -run Partition -count=1 -timeout 0 -for=$(FOR) -nodes=3 -v
+	go test ./tests/cluster -run Partition -count=1 -timeout 0 -for=$(FOR) -nodes=5 -v
 
 # To make an input small that only covers something new would take Go a minute each, hence
 # 100x. At the end of FUZZTIME Go 1.26 may call its own deadline a failure
