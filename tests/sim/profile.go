@@ -75,10 +75,12 @@ type profile struct {
 	readShare, removeShare int
 }
 
-// drawProfile draws what a run is like from its seed.
-func drawProfile(r chance, nodes int) profile {
+// drawProfile draws what a run is like from its seed. What came later is drawn from more, so
+// that everything else is as it was without it.
+func drawProfile(r, more chance, nodes int) profile {
 	p := profile{faultTime: r.between(4, 15) * second, slowDisk: nowhere}
 	p.nodes = [...]int{1, 2, 3, 3, 3, 3, 4, 5, 5, 5}[r.IntN(10)]
+	p.sevenServers(more)
 	if nodes > 0 {
 		p.nodes = nodes
 	}

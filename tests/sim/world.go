@@ -75,6 +75,11 @@ const (
 	streamNodes // and above: the generator of each node's core
 )
 
+// Streams that were added later. Their numbers lie above those of all nodes.
+const (
+	streamExtremes uint64 = 1<<62 + iota // what was added to the profile
+)
+
 // chance is a source of randomness with the draws that the world needs.
 type chance struct{ *rand.Rand }
 
@@ -133,7 +138,7 @@ type world struct {
 
 // Run plays one seed to its end.
 func Run(o Options) Result {
-	return newWorld(o, drawProfile(stream(o.Seed, streamProfile), o.Nodes)).run()
+	return newWorld(o, drawProfile(stream(o.Seed, streamProfile), stream(o.Seed, streamExtremes), o.Nodes)).run()
 }
 
 func (w *world) run() (res Result) {
