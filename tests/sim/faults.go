@@ -19,6 +19,7 @@ func (w *world) beginFaults() {
 	w.at(begin, func() {
 		w.repeat(p.partitionEvery, w.partition)
 		w.repeat(p.parkEvery, w.park)
+		w.repeat(p.swizzleEvery, w.swizzle)
 		w.repeat(p.crashEvery, w.crashOne)
 		w.repeat(p.allCrashEvery, w.crashAll)
 		w.repeat(p.diskFailEvery, w.failDisk)
@@ -61,6 +62,10 @@ func (w *world) partition() {
 	kind := w.faults.IntN(6)
 	w.marks.hit(markPartition)
 	w.note(networkFault, nil, uint64(kind), 0, 0, 0)
+	if w.profile.rings && w.rare.IntN(3) == 0 && w.ring() {
+		w.planMend()
+		return
+	}
 	cut := func(from, to *node) {
 		if from != to {
 			w.network.cut[from.place][to.place] = true
@@ -77,6 +82,13 @@ func (w *world) partition() {
 			}
 		}
 	}
+	if w.profile.asymmetric && kind != 5 {
+		w.openOneWay(side)
+	}
+	w.planMend()
+}
+
+func (w *world) planMend() {
 	w.at(50*millisecond+w.faults.exponential(w.profile.partitionMean), func() {
 		if !w.calm {
 			w.note(healed, nil, 0, 0, 0, 0)

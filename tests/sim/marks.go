@@ -67,6 +67,10 @@ const (
 	markTransferDone
 	markTransferOver
 	markTimeoutNow
+	markLinkFull
+	markOneWay
+	markRing
+	markSwizzle
 	marksCount
 )
 
@@ -84,6 +88,7 @@ var markNames = [marksCount]string{
 	"restarts from a snapshot", "servers removed", "leaders that removed themselves", "servers told by a vote's answer that they were removed",
 	"removed servers added again", "removed servers wiped", "changes that waited for another",
 	"leaderships handed over", "transfers given up", "elections that a leader asked for",
+	"packets lost to a full link", "partitions in one direction", "partitions in which every server hears another majority", "links stopped and let go one by one",
 }
 
 // Marks counts what happened in a run or in a campaign.

@@ -45,6 +45,7 @@ type network struct {
 	rand   chance
 	cut    [][]bool  // [from][to]: nothing passes
 	clogs  [][]int64 // [from][to]: until then everything waits
+	links  [][]link  // [from][to]: what is under way, if that is bounded
 	parked parked
 	asked  int // ReadIndex calls that arrived, again and again if repeated
 }
@@ -64,6 +65,7 @@ func newNetwork(w *world) *network {
 	for range places {
 		nw.cut = append(nw.cut, make([]bool, places))
 		nw.clogs = append(nw.clogs, make([]int64, places))
+		nw.links = append(nw.links, make([]link, places))
 	}
 	return nw
 }
@@ -110,9 +112,10 @@ func (nw *network) deliver(m message, from, to *node, delay int64, arrive func()
 	if clogged := nw.clogs[from.place][to.place] - w.now; clogged > delay {
 		delay = clogged + nw.rand.between(0, millisecond)
 	}
+	p := nw.enter(from, to)
 	w.atNode(delay, to, func() {
 		// A partition takes what is under way as well as what is sent into it.
-		if !to.up || nw.cut[from.place][to.place] {
+		if !nw.leave(from, to, p) || !to.up || nw.cut[from.place][to.place] {
 			nw.drop(m, from, to)
 			return
 		}

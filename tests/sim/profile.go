@@ -73,6 +73,8 @@ type profile struct {
 	clients, keys          int
 	think, clientTimeout   int64
 	readShare, removeShare int
+
+	extremes
 }
 
 // drawProfile draws what a run is like from its seed. What came later is drawn from more, so
@@ -99,6 +101,7 @@ func drawProfile(r, more chance, nodes int) profile {
 		p.nodes, p.founders = nodes, min(p.founders, nodes) // also if the storm has other wishes
 	}
 	p.drawFounders(r)
+	p.drawExtremes(more)
 	return p
 }
 
@@ -284,5 +287,5 @@ func (p *profile) String() string {
 			s += ", " + f.text
 		}
 	}
-	return s
+	return s + p.extremes.String()
 }

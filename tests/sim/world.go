@@ -78,6 +78,7 @@ const (
 // Streams that were added later. Their numbers lie above those of all nodes.
 const (
 	streamExtremes uint64 = 1<<62 + iota // what was added to the profile
+	streamRare                           // and what happens because of it
 )
 
 // chance is a source of randomness with the draws that the world needs.
@@ -124,6 +125,7 @@ type world struct {
 	events  int
 
 	disks, faults, work chance
+	rare                chance // for the profile's extremes
 
 	nodes   []*node
 	network *network
@@ -183,6 +185,7 @@ func newWorld(o Options, p profile) *world {
 		disks:   stream(o.Seed, streamDisk),
 		faults:  stream(o.Seed, streamFaults),
 		work:    stream(o.Seed, streamWork),
+		rare:    stream(o.Seed, streamRare),
 		trace:   newTrace(o.Trace, o.All),
 		marks:   &Marks{},
 	}
