@@ -45,6 +45,7 @@ type Disk struct {
 	ops       int // changing operations so far
 	cutAt     int // the operation at which the power goes, 0 for never
 	dark      bool
+	full      fullness // until somebody makes room; a crash does not
 	faults    [opKinds]diskFault
 	shortSize int // how much of the next write succeeds, if shortErr is set
 	shortErr  error
@@ -166,6 +167,9 @@ func (d *Disk) ReadDir(name string) ([]string, error) {
 func (d *Disk) Create(name string) (wal.File, error) {
 	if err := d.begin(OpCreate); err != nil {
 		return nil, err
+	}
+	if err := d.room(OpCreate, true); err != nil {
+		return nil, &fs.PathError{Op: "create", Path: name, Err: err}
 	}
 	dir, base, file, err := d.find("create", name)
 	if err == nil && file != nil {

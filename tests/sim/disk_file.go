@@ -183,6 +183,9 @@ func (h *openFile) WriteAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, &fs.PathError{Op: "write", Path: h.name, Err: fs.ErrInvalid}
 	}
+	if err := h.disk.room(OpWrite, off+int64(len(p)) > h.file.size); err != nil {
+		return 0, &fs.PathError{Op: "write", Path: h.name, Err: err}
+	}
 	if err := h.disk.shortErr; err != nil {
 		n := min(h.disk.shortSize, len(p))
 		h.disk.shortErr = nil
@@ -206,6 +209,9 @@ func (h *openFile) Size() (int64, error) {
 func (h *openFile) Allocate(size int64) error {
 	if err := h.begin(OpAllocate); err != nil {
 		return err
+	}
+	if err := h.disk.room(OpAllocate, size > h.file.size); err != nil {
+		return &fs.PathError{Op: "allocate", Path: h.name, Err: err}
 	}
 	if size < h.file.size {
 		return &fs.PathError{Op: "allocate", Path: h.name, Err: fs.ErrInvalid}

@@ -9,10 +9,22 @@ type extremes struct {
 	asymmetric   bool // links are cut and clogged in one direction
 	rings        bool // some partitions let every server hear another majority
 	swizzleEvery int64
+
+	decayEvery int64
+	decays     int // at most so many disks are damaged, each a server to exchange
+	readErrors int // share of starts in which a read fails
+	fullEvery  int64
+	fullMean   int64
+	slowEvery  int64
+	slowMean   int64 // of a sync on a disk that is slow for a while
 }
+
+// places is how many servers a run may come to have.
+func (p *profile) places() int { return p.nodes + p.spares + p.decays }
 
 func (p *profile) drawExtremes(r chance) {
 	p.drawLinks(r)
+	p.drawDecay(r)
 }
 
 func (p *profile) drawLinks(r chance) {
@@ -26,6 +38,21 @@ func (p *profile) drawLinks(r chance) {
 	}
 }
 
+func (p *profile) drawDecay(r chance) {
+	if r.IntN(4) == 0 && p.nodes >= 3 {
+		p.decayEvery, p.decays = r.between(300, 3000)*millisecond, int(r.between(1, 4))
+	}
+	if r.IntN(4) == 0 {
+		p.readErrors = int(r.between(20, 400))
+	}
+	if r.IntN(5) == 0 {
+		p.fullEvery, p.fullMean = r.between(500, 6000)*millisecond, r.between(50, 2000)*millisecond
+	}
+	if r.IntN(5) == 0 {
+		p.slowEvery, p.slowMean = r.between(500, 6000)*millisecond, r.between(20, 1000)*millisecond
+	}
+}
+
 func (e *extremes) String() string {
 	s := ""
 	for _, f := range []struct {
@@ -36,6 +63,10 @@ func (e *extremes) String() string {
 		{e.asymmetric, "one-way partitions"},
 		{e.rings, "majority rings"},
 		{e.swizzleEvery > 0, "swizzled links"},
+		{e.decays > 0, fmt.Sprintf("%d damaged disks", e.decays)},
+		{e.readErrors > 0, fmt.Sprintf("starts with read errors %d‰", e.readErrors)},
+		{e.fullEvery > 0, fmt.Sprintf("full disks for %d ms", e.fullMean/millisecond)},
+		{e.slowEvery > 0, fmt.Sprintf("slow disks of %d ms", e.slowMean/millisecond)},
 	} {
 		if f.on {
 			s += ", " + f.text

@@ -38,10 +38,11 @@ func (w *world) heal() {
 		w.stage.leave()
 	}
 	for _, n := range w.nodes {
-		n.pausedUntil, n.period = 0, tickPeriod
+		n.pausedUntil, n.slowUntil, n.period = 0, 0, tickPeriod
+		n.disk.full = hasRoom
 		n.disk.disarmAll()
 		switch {
-		case n.gone:
+		case n.gone, n.broken:
 		case !n.up:
 			n.start()
 		case len(n.saver.batch) > 0:
@@ -57,7 +58,13 @@ const longest = 2 * electionTicks * tickPeriod
 // time to send a log of this length in the smallest batches, and as much again for each
 // server that has to come or go.
 func (w *world) patience() int64 {
-	return 10*longest + 4*second + int64(len(w.check.variants))*10*millisecond + int64(len(w.nodes))*second
+	servers := int64(len(w.nodes))
+	for _, n := range w.nodes {
+		if n.damaged != nil && !n.gone {
+			servers++ // somebody will come in its place
+		}
+	}
+	return 10*longest + 4*second + int64(len(w.check.variants))*10*millisecond + servers*second
 }
 
 // await lets time pass until something is so.
@@ -104,8 +111,11 @@ func (w *world) leads() *node {
 }
 
 // complete says that everybody who is wanted is a voter, that nobody else is a member, and
-// that all of them know it.
+// that all of them know it; and that somebody is there for everyone whose disk was damaged.
 func (w *world) complete() bool {
+	if slices.ContainsFunc(w.nodes, func(n *node) bool { return n.broken && !n.gone }) {
+		return false
+	}
 	wanted := w.wanted()
 	for _, n := range wanted {
 		c := n.view.Configuration

@@ -71,6 +71,16 @@ const (
 	markOneWay
 	markRing
 	markSwizzle
+	markFlip
+	markLostWrite
+	markMisdirected
+	markRefused
+	markHarmless
+	markExchanged
+	markReadError
+	markDiskFull
+	markNoRoomToStart
+	markDiskSlow
 	marksCount
 )
 
@@ -89,6 +99,8 @@ var markNames = [marksCount]string{
 	"removed servers added again", "removed servers wiped", "changes that waited for another",
 	"leaderships handed over", "transfers given up", "elections that a leader asked for",
 	"packets lost to a full link", "partitions in one direction", "partitions in which every server hears another majority", "links stopped and let go one by one",
+	"bits flipped", "writes lost after their sync", "writes misdirected", "damaged servers that refused to start", "damaged servers that lost nothing", "damaged servers exchanged",
+	"starts that failed to read", "disks filled", "starts that failed for want of room", "disks slow for a while",
 }
 
 // Marks counts what happened in a run or in a campaign.

@@ -61,7 +61,7 @@ type parked struct {
 
 func newNetwork(w *world) *network {
 	nw := &network{w: w, rand: stream(w.options.Seed, streamNetwork)}
-	places := w.profile.nodes + w.profile.spares
+	places := w.profile.places()
 	for range places {
 		nw.cut = append(nw.cut, make([]bool, places))
 		nw.clogs = append(nw.clogs, make([]int64, places))

@@ -21,8 +21,11 @@ type node struct {
 	replaced    bool // to be wiped once it is removed; it is never wanted again
 	gone        bool // its disk was wiped: this server is no more
 	disk        *Disk
-	period      int64 // µs between two of its ticks
-	pausedUntil int64 // as a garbage collector or a hypervisor would
+	period      int64    // µs between two of its ticks
+	pausedUntil int64    // as a garbage collector or a hypervisor would
+	slowUntil   int64    // its disk is
+	damaged     []string // files that were, since it last started
+	broken      bool     // it was found damaged: it never starts again
 
 	snapshotBytes int  // how much log makes a snapshot due
 	slowLog       bool // its disk writes and syncs the log only when the stage says so
@@ -146,8 +149,11 @@ func (n *node) recover() (restored raft.Restored, ok bool) {
 	if secondCrash {
 		n.disk.CutPower(1 + w.faults.IntN(6))
 	}
+	before := n.fingerprint()
+	n.armRead()
 	dir, err := n.open()
 	if err == nil {
+		before = n.fingerprint() // a torn tail was repaired, and the log was judged sound
 		restored = dir.Log().Restored()
 		w.check.recovered(n, restored)
 		err = n.load(dir, restored)
@@ -155,6 +161,7 @@ func (n *node) recover() (restored raft.Restored, ok bool) {
 			w.marks.hit(markTornFrame)
 		}
 	}
+	n.disk.disarm(OpRead)
 	w.note(recovered, n, bit(secondCrash), bit(err == nil), uint64(n.lasting.durable.last()), 0)
 	if secondCrash {
 		w.marks.hit(markCrashInRecovery)
@@ -163,8 +170,10 @@ func (n *node) recover() (restored raft.Restored, ok bool) {
 		return restored, false
 	}
 	if err != nil {
-		violate("Recovery", "n%d does not start from what its disk holds: %v", n.place+1, err)
+		n.cannotStart(err, before)
+		return restored, false
 	}
+	n.sound()
 	n.dir = dir
 	return restored, true
 }
@@ -290,7 +299,7 @@ func (n *node) stop() {
 	}
 	n.endFiles()
 	n.disk.dark = false
-	if err := n.dir.Close(); err != nil && !n.diskBroken {
+	if err := n.dir.Close(); err != nil && !n.diskBroken && n.disk.full == hasRoom {
 		violate("Recovery", "n%d cannot close its log: %v", n.place+1, err)
 	}
 	n.end()
@@ -355,6 +364,9 @@ func (n *node) diskLatency() int64 {
 	mean := p.diskMean
 	if n.place == p.slowDisk {
 		mean *= 10
+	}
+	if n.w.now < n.slowUntil {
+		mean = max(mean, p.slowMean)
 	}
 	return p.diskMin + n.w.disks.exponential(mean)
 }

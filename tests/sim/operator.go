@@ -20,6 +20,7 @@ func (w *world) wanted() []*node {
 // tend asks the leader for what is missing: a member that is wanted, or is not.
 func (w *world) tend() {
 	w.at(w.work.between(10, 100)*millisecond, w.tend)
+	w.exchangeBroken()
 	leader := w.leader()
 	if leader == nil {
 		return
@@ -89,7 +90,7 @@ func (w *world) wantAgain(n *node) {
 // wantNoMore removes a server, the leader often, and at times asks for it twice.
 func (w *world) wantNoMore(n *node) {
 	in := w.wanted()
-	if len(in) < 2 {
+	if len(in) < 2 || w.profile.decays > 0 {
 		return
 	}
 	out := in[w.faults.IntN(len(in))]
@@ -107,7 +108,7 @@ func (w *world) wantNoMore(n *node) {
 // comes back as a new server of the same name.
 func (w *world) replace(n *node) {
 	in := w.wanted()
-	if len(in) < 2 || len(w.nodes) == w.profile.nodes+w.profile.spares {
+	if len(in) < 2 || len(w.nodes) == w.profile.places() || w.profile.decays > 0 {
 		return
 	}
 	out := in[w.faults.IntN(len(in))]
@@ -118,7 +119,7 @@ func (w *world) replace(n *node) {
 // wipe destroys the disk of a server that was removed, and starts the machine as another
 // server. To do so before the removal is committed would cost the others a vote.
 func (w *world) wipe(n *node) {
-	if n.gone || w.calm || len(w.nodes) == w.profile.nodes+w.profile.spares {
+	if n.gone || w.calm && !n.broken || len(w.nodes) == w.profile.places() {
 		return
 	}
 	w.note(wiped, n, uint64(len(w.nodes)+1), 0, 0, 0)

@@ -135,6 +135,7 @@ type world struct {
 	marks   *Marks
 	stage   *Stage // who plays this world by hand, if somebody does
 	tends   bool   // the operator has begun
+	decays  int    // disks that were damaged
 	calm    bool   // phase 2: no fault may begin any more
 }
 
@@ -214,16 +215,20 @@ func (w *world) begin() {
 // Such an entry is the same on every founder's disk.
 func (w *world) format() {
 	first := raft.Bootstrap(w.nodes[0].member())
-	c := raft.Configuration{}
+	first.Entries[0].Data = w.founding().Encode()
+	for _, n := range w.nodes[:w.profile.founders] {
+		n.format(first)
+	}
+}
+
+// founding is the configuration that a run begins with.
+func (w *world) founding() (c raft.Configuration) {
 	for _, n := range w.nodes[:w.profile.founders] {
 		m := n.member()
 		m.Role = raft.Voter
 		c.Members = append(c.Members, m)
 	}
-	first.Entries[0].Data = c.Encode()
-	for _, n := range w.nodes[:w.profile.founders] {
-		n.format(first)
-	}
+	return c
 }
 
 // played says that somebody else decides what happens, and when.

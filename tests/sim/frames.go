@@ -1,0 +1,69 @@
+package sim
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"path"
+	"strings"
+)
+
+// extent is a part of a file.
+type extent struct {
+	file     string
+	from, to int64
+}
+
+func (e extent) meets(o extent) bool { return e.file == o.file && e.from < o.to && o.from < e.to }
+
+// What the simulator knows of a segment's layout, to damage it with care; see raft/wal.
+const (
+	segmentHeaderBytes = 512
+	segmentSaltAt      = 32
+	frameHeadBytes     = 24
+	frameOfSaves       = 1 // the first byte of such a frame's payload
+)
+
+// logFiles and snapshotFiles list what a server keeps, oldest first.
+func (n *node) logFiles() []string { return n.filesIn("wal", ".wal") }
+
+func (n *node) snapshotFiles() []string { return n.filesIn("snapshots", ".snapshot") }
+
+func (n *node) filesIn(dir, suffix string) []string {
+	var names []string
+	for _, name := range n.disk.Files() {
+		if path.Dir(name) == path.Join(dataDir, dir) && strings.HasSuffix(name, suffix) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// newestFrames finds the newest frame of the log, and the newest frame of Saves, which is
+// the same one unless a mark follows it. An empty extent is none: the frames of older
+// segments are proved by the header of the next.
+func (n *node) newestFrames() (newest, saves extent) {
+	names := n.logFiles()
+	if len(names) == 0 {
+		return extent{}, extent{}
+	}
+	name := names[len(names)-1]
+	b, err := n.disk.ReadFile(name)
+	if err != nil || len(b) < segmentHeaderBytes {
+		return extent{}, extent{}
+	}
+	table := crc32.MakeTable(crc32.Castagnoli)
+	seed := crc32.Checksum(b[segmentSaltAt:segmentSaltAt+8], table)
+	for at := segmentHeaderBytes; at+frameHeadBytes < len(b); {
+		head := b[at : at+frameHeadBytes]
+		length := int(binary.LittleEndian.Uint32(head))
+		if length == 0 || at+frameHeadBytes+length > len(b) || crc32.Update(seed, table, head[:20]) != binary.LittleEndian.Uint32(head[20:]) {
+			break
+		}
+		end := at + frameHeadBytes + length
+		if newest = (extent{name, int64(at), int64(end)}); b[at+frameHeadBytes] == frameOfSaves {
+			saves = newest
+		}
+		at = end
+	}
+	return newest, saves
+}
