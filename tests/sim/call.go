@@ -96,7 +96,9 @@ func (o *outgoing[A, R]) reply(args A, rep R) {
 		w.stage.put(o.to, o.from, describeReply(args, rep), func() { o.finish(answered, nil, packet) })
 		return
 	}
-	w.network.carry(o.message+1, o.to, o.from, func() { o.finish(answered, nil, packet) })
+	o.to.soonerOrLater(func() {
+		w.network.carry(o.message+1, o.to, o.from, func() { o.finish(answered, nil, packet) })
+	})
 	o.to.doom(edgeReplied)
 }
 

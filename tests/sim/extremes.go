@@ -17,6 +17,8 @@ type extremes struct {
 	fullMean   int64
 	slowEvery  int64
 	slowMean   int64 // of a sync on a disk that is slow for a while
+
+	branches branches
 }
 
 // places is how many servers a run may come to have.
@@ -25,6 +27,7 @@ func (p *profile) places() int { return p.nodes + p.spares + p.decays }
 func (p *profile) drawExtremes(r chance) {
 	p.drawLinks(r)
 	p.drawDecay(r)
+	p.branches.draw(r)
 }
 
 func (p *profile) drawLinks(r chance) {
@@ -67,6 +70,11 @@ func (e *extremes) String() string {
 		{e.readErrors > 0, fmt.Sprintf("starts with read errors %d‰", e.readErrors)},
 		{e.fullEvery > 0, fmt.Sprintf("full disks for %d ms", e.fullMean/millisecond)},
 		{e.slowEvery > 0, fmt.Sprintf("slow disks of %d ms", e.slowMean/millisecond)},
+		{e.branches.earlyTimer > 0, fmt.Sprintf("early timers %d‰", e.branches.earlyTimer)},
+		{e.branches.tickTwice > 0, fmt.Sprintf("double ticks %d‰", e.branches.tickTwice)},
+		{e.branches.snapshotNow > 0, fmt.Sprintf("snapshots at any time %d‰", e.branches.snapshotNow)},
+		{e.branches.lateNote > 0, fmt.Sprintf("late notes of syncs %d‰", e.branches.lateNote)},
+		{e.branches.lateReply > 0, fmt.Sprintf("replies held %d‰", e.branches.lateReply)},
 	} {
 		if f.on {
 			s += ", " + f.text

@@ -81,6 +81,12 @@ const (
 	markDiskFull
 	markNoRoomToStart
 	markDiskSlow
+	markEarlyElection
+	markEarlyHeartbeat
+	markTickedTwice
+	markSnapshotNow
+	markLateNote
+	markLateReply
 	marksCount
 )
 
@@ -101,6 +107,7 @@ var markNames = [marksCount]string{
 	"packets lost to a full link", "partitions in one direction", "partitions in which every server hears another majority", "links stopped and let go one by one",
 	"bits flipped", "writes lost after their sync", "writes misdirected", "damaged servers that refused to start", "damaged servers that lost nothing", "damaged servers exchanged",
 	"starts that failed to read", "disks filled", "starts that failed for want of room", "disks slow for a while",
+	"election timers that fired early", "heartbeat timers that fired early", "ticks taken twice", "snapshots taken of a small log", "notes of syncs that came late", "replies that left late",
 }
 
 // Marks counts what happened in a run or in a campaign.

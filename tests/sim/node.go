@@ -202,13 +202,18 @@ func bit(b bool) uint64 {
 
 func (n *node) planTick(delay int64) {
 	n.w.inLife(delay, n, func() {
-		n.w.note(tick, n, 0, 0, 0, 0)
-		n.ticks++
-		n.transfersEnd()
-		if n.input(n.replica.Tick) {
+		if n.tick() {
 			n.planTick(n.period)
+			n.rarely()
 		}
 	})
+}
+
+func (n *node) tick() bool {
+	n.w.note(tick, n, 0, 0, 0, 0)
+	n.ticks++
+	n.transfersEnd()
+	return n.input(n.replica.Tick)
 }
 
 // input is one thing that happens to the server. What follows in the same

@@ -241,6 +241,7 @@ func (p *profile) soothe() {
 	p.batching = 0
 	p.saverDelay, p.diskMin, p.diskMean, p.slowDisk = 50, 100, 200, nowhere
 	p.crashAtEdge, p.crashInRecovery = 0, 0
+	p.branches = branches{}
 	p.filesMean = 200
 	p.callDeadline = 200 * millisecond
 	p.refuses = true

@@ -13,6 +13,7 @@ type saver struct {
 	n     *node
 	queue []pendingSave
 	batch []pendingSave // written or about to be, not synced
+	notes []pendingSave // synced, and the replica was not told yet
 	busy  bool
 	round int // counts the syncs, so that one that is hurried does not happen twice
 }
@@ -114,10 +115,8 @@ func (s *saver) sync() {
 		s.n.crash(edgeSynced)
 		return
 	}
-	for _, p := range batch {
-		if !s.n.input(func() { p.done(nil) }) {
-			return
-		}
+	if !s.told(batch) {
+		return
 	}
 	s.next()
 	if !s.busy && w.profile.markIdle {

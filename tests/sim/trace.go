@@ -42,6 +42,7 @@ const (
 	clientAnswer
 	networkFault
 	healed
+	early
 	decayed
 	refusedToStart
 	transition
@@ -54,7 +55,7 @@ var whatNames = [...]string{
 	stopped: "STOPS", recovered: "RECOVERS", started: "STARTS", applied: "applies", committed: "commits first",
 	clientWrites: "client writes at", clientReads: "client reads at", operatorAdds: "operator adds at", operatorRemoves: "operator removes at",
 	operatorTransfers: "operator transfers from", wiped: "IS WIPED",
-	clientAnswer: "answers its client", networkFault: "NETWORK FAULT", healed: "HEALED", decayed: "HAS A BAD DISK", refusedToStart: "REFUSES TO START", transition: "",
+	clientAnswer: "answers its client", networkFault: "NETWORK FAULT", healed: "HEALED", early: "has an early timer", decayed: "HAS A BAD DISK", refusedToStart: "REFUSES TO START", transition: "",
 }
 
 // record is one event of the trace. It has a fixed size: a trace that allocates
