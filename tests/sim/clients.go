@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"dbdb/kvstore"
 	"dbdb/raft"
 	"dbdb/raft/replica"
 )
@@ -35,16 +34,18 @@ type operation struct {
 	kind   operationKind
 	key    string
 	value  string // to write; of a read: what was found, "" for nothing
+	data   []byte // the command, if it is a write that a server was given
 	sum    uint64 // of the command
+	tries  int    // how often it was given before
 	node   *node
 
-	call, ret   int64 // on the clients' logical clock, which gives each moment its own number
-	outcome     outcome
-	over        bool       // the client goes on, with or without an answer
-	answered    bool       // the server called back
-	unknown     bool       // it said that it cannot know
-	before      raft.Index // reads: highest index acknowledged before the call
-	committedAt raft.Index
+	call, ret int64 // on the clients' logical clock, which gives each moment its own number
+	outcome   outcome
+	over      bool       // the client goes on, with or without an answer
+	answered  bool       // the server called back
+	doneAt    raft.Index // of a write: where the server says that it is
+	unknown   bool       // it said that it cannot know
+	before    raft.Index // reads: highest index acknowledged before the call
 }
 
 // clients ask all servers for reads and writes and remember what they were told.
@@ -52,13 +53,15 @@ type clients struct {
 	w        *world
 	clock    int64
 	history  []*operation
-	bySum    map[uint64]*operation // the first with this command; asked, never walked
-	effects  []effect              // of the committed commands, in the order of the log
-	open     [][]*operation        // by node: given to its present life, not answered
-	hints    []int                 // by client: which server led last
-	acked    raft.Index            // highest index of a write that a client knows to be done
-	observed raft.Index            // highest index of a write that a client has read
+	bySum    map[uint64]*command       // asked, never walked
+	doneAt   map[raft.Index]*operation // that was told so; asked, never walked
+	effects  []effect                  // of the committed commands, in the order of the log
+	open     [][]*operation            // by node: given to its present life, not answered
+	hints    []int                     // by client: which server led last
+	acked    raft.Index                // highest index of a write that a client knows to be done
+	observed raft.Index                // highest index of a write that a client has read
 	keyUses  []int
+	idle     bool // all of them, for a while
 
 	writes, reads int
 }
@@ -69,7 +72,7 @@ const usesOfKey = 200
 
 func newClients(w *world) *clients {
 	return &clients{
-		w: w, bySum: map[uint64]*operation{},
+		w: w, bySum: map[uint64]*command{}, doneAt: map[raft.Index]*operation{},
 		open: make([][]*operation, w.profile.nodes), hints: make([]int, w.profile.clients),
 		keyUses: make([]int, w.profile.keys),
 	}
@@ -87,7 +90,11 @@ func (c *clients) think(client int) {
 		if w.calm {
 			return
 		}
-		c.ask(c.draw(client), func(*operation) { c.think(client) })
+		if c.idles() {
+			c.think(client)
+			return
+		}
+		c.ask(c.draw(client), c.goOn)
 	})
 }
 
@@ -132,37 +139,11 @@ func (c *clients) ask(op *operation, then func(*operation)) {
 		n.input(func() { n.replica.Read(func(err error) { c.readAnswered(op, err, then) }) })
 		return
 	}
-	cmd := c.command(op)
+	cmd := c.commandOf(op)
 	w.note(clientWrites, n, uint64(len(c.history)), op.sum, 0, 0)
 	n.input(func() {
 		n.replica.Propose(cmd, func(res replica.Result, err error) { c.writeAnswered(op, res, err, then) })
 	})
-}
-
-// command encodes a write. Its value is unique, so a value that is read tells which
-// write it is of.
-func (c *clients) command(op *operation) []byte {
-	if op.kind == opSet && op.value == "" {
-		op.value = fmt.Sprintf("v%d", c.clock)
-	}
-	return c.encode(op)
-}
-
-// encode makes the bytes of a write, and remembers whose they are.
-func (c *clients) encode(op *operation) []byte {
-	cmd := kvstore.Command{Op: kvstore.Del, Key: []byte(op.key)}
-	if op.kind == opSet {
-		cmd.Op, cmd.Value = kvstore.Set, []byte(op.value)
-	}
-	data, err := kvstore.Encode(cmd)
-	if err != nil {
-		violate("Codec", "a command does not encode: %v", err)
-	}
-	op.sum = checksum(data)
-	if c.bySum[op.sum] == nil {
-		c.bySum[op.sum] = op
-	}
-	return data
 }
 
 // settle lets the client go on.
@@ -236,15 +217,12 @@ func (c *clients) wasCommitted(op *operation, res replica.Result) {
 	if took, found := c.effectAt(res.Index); !found || took.at < op.call {
 		violate("Answers", "n%d says done at %d, which was committed before it was asked", op.node.place+1, res.Index)
 	}
+	if other := c.doneAt[res.Index]; other != nil {
+		violate("Answers", "n%d says done at %d, and so it was said of another operation", op.node.place+1, res.Index)
+	}
+	c.doneAt[res.Index], op.doneAt = op, res.Index
 	if len(res.Value) != 0 {
 		violate("Answers", "n%d answers a write with %q", op.node.place+1, res.Value)
-	}
-}
-
-func (c *clients) wasRefused(op *operation) {
-	op.outcome = refused
-	if op.kind == opSet && op.committedAt != 0 {
-		violate("Answers", "n%d refuses a write that was committed at %d", op.node.place+1, op.committedAt)
 	}
 }
 
@@ -253,25 +231,6 @@ type effect struct {
 	index raft.Index
 	op    *operation // for a removal, any that removes this key
 	at    int64      // on the clients' clock
-}
-
-// committed notes that a command has taken effect: once, and not if its client was
-// told that it has not. Removals of one key are all alike, so only writes are held
-// to that.
-func (c *clients) committed(sum uint64, i raft.Index) {
-	op := c.bySum[sum]
-	switch {
-	case op == nil:
-		violate("State Machine Safety", "a command that nobody gave is committed at %d", i)
-	case op.kind == opDel:
-	case op.committedAt != 0:
-		violate("Exactly once", "a write is committed at %d and at %d", op.committedAt, i)
-	case op.outcome == refused:
-		violate("Answers", "a write that was refused is committed at %d", i)
-	}
-	c.clock++
-	op.committedAt = i
-	c.effects = append(c.effects, effect{i, op, c.clock})
 }
 
 // effectAt finds the command that was committed at an index.

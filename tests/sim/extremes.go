@@ -19,6 +19,11 @@ type extremes struct {
 	slowMean   int64 // of a sync on a disk that is slow for a while
 
 	branches branches
+
+	repeats     int // of a write whose outcome its client does not know
+	repeatDelay int64
+	idleOn      int // share of operations that begin a quiet time of all clients
+	idleOff     int // and that would end one
 }
 
 // places is how many servers a run may come to have.
@@ -28,6 +33,7 @@ func (p *profile) drawExtremes(r chance) {
 	p.drawLinks(r)
 	p.drawDecay(r)
 	p.branches.draw(r)
+	p.drawHabits(r)
 }
 
 func (p *profile) drawLinks(r chance) {
@@ -56,6 +62,15 @@ func (p *profile) drawDecay(r chance) {
 	}
 }
 
+func (p *profile) drawHabits(r chance) {
+	if r.IntN(2) == 0 {
+		p.repeats, p.repeatDelay = int(r.between(1, 4)), r.between(0, 300)*millisecond
+	}
+	if r.IntN(2) == 0 {
+		p.idleOn, p.idleOff = int(r.between(1, 200)), int(r.between(100, 200))
+	}
+}
+
 func (e *extremes) String() string {
 	s := ""
 	for _, f := range []struct {
@@ -70,6 +85,8 @@ func (e *extremes) String() string {
 		{e.readErrors > 0, fmt.Sprintf("starts with read errors %d‰", e.readErrors)},
 		{e.fullEvery > 0, fmt.Sprintf("full disks for %d ms", e.fullMean/millisecond)},
 		{e.slowEvery > 0, fmt.Sprintf("slow disks of %d ms", e.slowMean/millisecond)},
+		{e.repeats > 0, fmt.Sprintf("writes repeated %d times", e.repeats)},
+		{e.idleOn > 0, "idle clients"},
 		{e.branches.earlyTimer > 0, fmt.Sprintf("early timers %d‰", e.branches.earlyTimer)},
 		{e.branches.tickTwice > 0, fmt.Sprintf("double ticks %d‰", e.branches.tickTwice)},
 		{e.branches.snapshotNow > 0, fmt.Sprintf("snapshots at any time %d‰", e.branches.snapshotNow)},

@@ -51,7 +51,7 @@ func (c *clients) checkHistory() {
 		switch {
 		case op.kind == opGet && op.outcome == done:
 			add(op, op.call, op.ret)
-		case op.kind == opSet && op.unknown && op.committedAt == 0:
+		case op.kind == opSet && op.unknown && c.bySum[op.sum].committed == 0:
 			c.w.marks.hit(markWriteLost)
 		}
 	}

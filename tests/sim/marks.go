@@ -87,6 +87,9 @@ const (
 	markSnapshotNow
 	markLateNote
 	markLateReply
+	markRepeated
+	markCommittedAgain
+	markIdle
 	marksCount
 )
 
@@ -108,6 +111,7 @@ var markNames = [marksCount]string{
 	"bits flipped", "writes lost after their sync", "writes misdirected", "damaged servers that refused to start", "damaged servers that lost nothing", "damaged servers exchanged",
 	"starts that failed to read", "disks filled", "starts that failed for want of room", "disks slow for a while",
 	"election timers that fired early", "heartbeat timers that fired early", "ticks taken twice", "snapshots taken of a small log", "notes of syncs that came late", "replies that left late",
+	"writes repeated", "writes committed more than once", "quiet times of all clients",
 }
 
 // Marks counts what happened in a run or in a campaign.

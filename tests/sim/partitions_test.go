@@ -13,7 +13,7 @@ import (
 // stillWorld is a world of so many servers of which none has been started.
 func stillWorld(nodes int, e extremes) *world {
 	return newWorld(Options{Seed: 1}, profile{
-		nodes: nodes, founders: nodes, slowDisk: nowhere, extremes: e,
+		nodes: nodes, founders: nodes, slowDisk: nowhere, clients: 1, keys: 1, extremes: e,
 		raft: raft.Config{ElectionTicks: electionTicks, HeartbeatTicks: 5},
 	})
 }

@@ -109,7 +109,7 @@ func (s *Stage) prepared(i raft.Index, term raft.Term) raft.Entry {
 	}
 	op := &operation{kind: opSet, key: "k", value: value, node: s.w.nodes[0]}
 	c.history = append(c.history, op)
-	return raft.Entry{Index: i, Term: term, Kind: raft.EntryCommand, Data: c.encode(op)}
+	return raft.Entry{Index: i, Term: term, Kind: raft.EntryCommand, Data: c.commandOf(op)}
 }
 
 // do lets something happen and all that follows of it at once. A broken promise ends

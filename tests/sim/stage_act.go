@@ -48,7 +48,7 @@ func (op *operation) answer() string {
 	case op.kind == opGet:
 		return choose(op.value == "", "nothing there", op.value)
 	}
-	return fmt.Sprintf("done at %d", op.committedAt)
+	return fmt.Sprintf("done at %d", op.doneAt)
 }
 
 // wish asks a server for something in the operator's name.
