@@ -191,16 +191,16 @@ func (c *checker) matchIsDurable(n *node, st *raft.Status, p *raft.PeerStatus) {
 // were removed hold a beginning of it.
 func (c *checker) final() {
 	for _, n := range c.w.nodes {
-		if n.gone {
+		if n.gone || !n.up {
 			continue
 		}
 		core := n.replica.Raft()
 		last := core.Status().LastIndex
-		if n.wanted && (last != n.view.log.last() || last != raft.Index(len(c.committed))) {
+		if well := slices.Contains(c.w.members(), n); well && (last != n.view.log.last() || last != raft.Index(len(c.committed))) {
 			violate("Log Matching", "n%d's log ends at %d; the checker followed %d, and %d are committed", n.place+1, last, n.view.log.last(), len(c.committed))
 		}
 		for _, e := range core.LogEntries(1, core.Status().CommitIndex) {
-			if cellOf(e) != c.committed[e.Index-1].cell || cellOf(e) != n.lasting.durable.at(e.Index) {
+			if cellOf(e) != c.committed[e.Index-1].cell || !c.w.isOutside(n) && cellOf(e) != n.lasting.durable.at(e.Index) {
 				violate("State Machine Safety", "n%d ends with another entry %v than was committed", n.place+1, e)
 			}
 		}

@@ -20,6 +20,8 @@ type extremes struct {
 
 	branches branches
 
+	coreOnly bool // in the end only a quorum comes back, if it can
+
 	repeats     int // of a write whose outcome its client does not know
 	repeatDelay int64
 	idleOn      int // share of operations that begin a quiet time of all clients
@@ -34,6 +36,7 @@ func (p *profile) drawExtremes(r chance) {
 	p.drawDecay(r)
 	p.branches.draw(r)
 	p.drawHabits(r)
+	p.coreOnly = r.IntN(2) == 0
 }
 
 func (p *profile) drawLinks(r chance) {
@@ -87,6 +90,7 @@ func (e *extremes) String() string {
 		{e.slowEvery > 0, fmt.Sprintf("slow disks of %d ms", e.slowMean/millisecond)},
 		{e.repeats > 0, fmt.Sprintf("writes repeated %d times", e.repeats)},
 		{e.idleOn > 0, "idle clients"},
+		{e.coreOnly, "only a core comes back"},
 		{e.branches.earlyTimer > 0, fmt.Sprintf("early timers %d‰", e.branches.earlyTimer)},
 		{e.branches.tickTwice > 0, fmt.Sprintf("double ticks %d‰", e.branches.tickTwice)},
 		{e.branches.snapshotNow > 0, fmt.Sprintf("snapshots at any time %d‰", e.branches.snapshotNow)},

@@ -46,6 +46,16 @@ func (w *world) repeat(mean int64, happen func()) {
 	})
 }
 
+// whileItBurns ends a fault after some time, unless calm has come: then what is still there
+// is there for ever.
+func (w *world) whileItBurns(delay int64, end func()) {
+	w.at(delay, func() {
+		if !w.calm {
+			end()
+		}
+	})
+}
+
 func (w *world) anyNode() *node { return w.nodes[w.faults.IntN(len(w.nodes))] }
 
 // leader is the server that leads the highest term, if one does.
@@ -92,11 +102,9 @@ func (w *world) partition() {
 }
 
 func (w *world) planMend() {
-	w.at(50*millisecond+w.faults.exponential(w.profile.partitionMean), func() {
-		if !w.calm {
-			w.note(healed, nil, 0, 0, 0, 0)
-			w.network.mend()
-		}
+	w.whileItBurns(50*millisecond+w.faults.exponential(w.profile.partitionMean), func() {
+		w.note(healed, nil, 0, 0, 0, 0)
+		w.network.mend()
 	})
 }
 

@@ -11,13 +11,17 @@ import (
 // time the cluster must be whole again: the members that the operator wants, one leader, a
 // write and a read on every member, the same state everywhere; who was removed knows it,
 // and is idle. Many a bug leaves all promises unbroken and just stops
-// (databendlabs/openraft#1796 and #2080).
+// (databendlabs/openraft#1796 and #2080). Where only a core comes back, it must do all that
+// with its members as they are.
 func (w *world) recuperate() {
+	if w.profile.coreOnly {
+		w.core = w.drawCore()
+	}
 	w.heal()
 	limit := w.now + w.patience()
 	w.beginTending()
 	w.await(limit, "everybody who is wanted is a voter, nobody else is a member, and one leads", func() bool { return w.leads() != nil && w.complete() })
-	members := w.wanted()
+	members := w.members()
 	w.mustSucceed(limit, opSet, members[w.work.IntN(len(members))])
 	for _, n := range members {
 		w.mustSucceed(limit, opGet, n)
@@ -37,12 +41,18 @@ func (w *world) heal() {
 	if w.stage != nil {
 		w.stage.leave()
 	}
+	if w.core != nil {
+		w.marks.hit(markCore)
+		w.network.epoch++ // a configuration that is nowhere in a log any more may be under way
+	}
 	for _, n := range w.nodes {
 		n.pausedUntil, n.slowUntil, n.period = 0, 0, tickPeriod
 		n.disk.full = hasRoom
 		n.disk.disarmAll()
 		switch {
 		case n.gone, n.broken:
+		case w.isOutside(n):
+			w.keepFault(n)
 		case !n.up:
 			n.start()
 		case len(n.saver.batch) > 0:
@@ -102,7 +112,10 @@ func (w *world) describe() string {
 // leads is the only leader, if all members are in its term.
 func (w *world) leads() *node {
 	leader := w.leader()
-	for _, n := range w.wanted() {
+	if leader != nil && w.isOutside(leader) {
+		return nil
+	}
+	for _, n := range w.members() {
 		if leader == nil || !n.up || n.view.Term != leader.view.Term || n != leader && n.view.State == raft.Leader {
 			return nil
 		}
@@ -113,6 +126,9 @@ func (w *world) leads() *node {
 // complete says that everybody who is wanted is a voter, that nobody else is a member, and
 // that all of them know it; and that somebody is there for everyone whose disk was damaged.
 func (w *world) complete() bool {
+	if w.core != nil {
+		return true
+	}
 	if slices.ContainsFunc(w.nodes, func(n *node) bool { return n.broken && !n.gone }) {
 		return false
 	}
@@ -130,6 +146,9 @@ func (w *world) complete() bool {
 // speaking to them, and that nobody waits for an answer. One that was removed while it was
 // away asks, until it is told.
 func (w *world) restful() bool {
+	if w.core != nil {
+		return w.leads() != nil && !slices.ContainsFunc(w.core, func(n *node) bool { return n.wishes > 0 })
+	}
 	if leader := w.leads(); leader == nil || len(leader.view.Peers) != len(w.wanted())-1 {
 		return false
 	}
@@ -156,7 +175,7 @@ func (w *world) converged() bool {
 	if leader == nil {
 		return false
 	}
-	for _, n := range w.wanted() {
+	for _, n := range w.members() {
 		v := &n.view
 		if v.LastApplied != leader.view.LastIndex || v.LastIndex != leader.view.LastIndex || n.lasting.durable.last() != v.LastIndex {
 			return false
@@ -171,7 +190,7 @@ func (w *world) mustSucceed(limit int64, kind operationKind, n *node) {
 	var try func()
 	try = func() {
 		op := &operation{kind: kind, key: w.clients.drawKey(), node: n}
-		if leader := w.leader(); kind == opSet && leader != nil {
+		if leader := w.leads(); kind == opSet && leader != nil {
 			op.node = leader
 		}
 		w.clients.ask(op, func(op *operation) {
@@ -194,7 +213,7 @@ func (w *world) mustSucceed(limit int64, kind operationKind, n *node) {
 // when it hears no more.
 func (w *world) staysQuiet() {
 	term, asked := w.leads().view.Term, w.network.asked
-	before := make([]int, len(w.nodes))
+	before, members := make([]int, len(w.nodes)), w.members()
 	for k, n := range w.nodes {
 		before[k] = n.calls
 	}
@@ -206,10 +225,11 @@ func (w *world) staysQuiet() {
 	}
 	// The leader calls each other server every five ticks, and for each late packet
 	// that asks for a read. More than twice as often is a storm.
-	rounds, sent, members := int(span/tickPeriod)/5+1+w.network.asked-asked, 0, len(w.wanted())
+	rounds, sent, peers := int(span/tickPeriod)/5+1+w.network.asked-asked, 0, len(w.leads().view.Peers)
 	for k, n := range w.nodes {
 		switch calls := n.calls - before[k]; {
-		case n.wanted:
+		case w.isOutside(n):
+		case slices.Contains(members, n):
 			sent += calls
 		case !n.gone && calls > 0 && w.canBeTold(n) && n.heard < began-longest:
 			violate("Liveness", "n%d, which was removed, makes %d calls", n.place+1, calls)
@@ -217,8 +237,8 @@ func (w *world) staysQuiet() {
 	}
 	// One chunk of a snapshot may have been on its way from the disk when the leader let go
 	// of the server that it was for.
-	if sent > 2*rounds*(members-1)+1 {
-		violate("Liveness", "a calm cluster of %d is busy: %d calls in %d ms", members, sent, span/millisecond)
+	if sent > 2*rounds*peers+1 {
+		violate("Liveness", "a calm cluster of %d is busy: %d calls in %d ms", peers+1, sent, span/millisecond)
 	}
 	if !w.converged() {
 		violate("Liveness", "a calm cluster diverges: %s", w.describe())
@@ -229,7 +249,7 @@ func (w *world) staysQuiet() {
 // election timeout (thesis §3.10). The other servers hear from the leader all the time: only
 // because the candidate says who wants the election do they vote.
 func (w *world) handsOver() {
-	members, leader := w.wanted(), w.leads()
+	members, leader := w.members(), w.leads()
 	to := members[w.work.IntN(len(members))]
 	if to == leader {
 		return

@@ -90,6 +90,12 @@ const (
 	markRepeated
 	markCommittedAgain
 	markIdle
+	markCore
+	markStaysDown // these five in the order of lastingFault
+	markStaysCut
+	markStaysPaused
+	markStaysMute
+	markStaysDeaf
 	marksCount
 )
 
@@ -112,6 +118,7 @@ var markNames = [marksCount]string{
 	"starts that failed to read", "disks filled", "starts that failed for want of room", "disks slow for a while",
 	"election timers that fired early", "heartbeat timers that fired early", "ticks taken twice", "snapshots taken of a small log", "notes of syncs that came late", "replies that left late",
 	"writes repeated", "writes committed more than once", "quiet times of all clients",
+	"ends in which only a core came back", "servers down for ever", "servers cut off for ever", "servers paused for ever", "servers that speak in vain for ever", "servers that hear nobody for ever",
 }
 
 // Marks counts what happened in a run or in a campaign.

@@ -19,6 +19,9 @@ func (w *world) wanted() []*node {
 
 // tend asks the leader for what is missing: a member that is wanted, or is not.
 func (w *world) tend() {
+	if w.core != nil {
+		return // to remove who is outside would be another test
+	}
 	w.at(w.work.between(10, 100)*millisecond, w.tend)
 	w.exchangeBroken()
 	leader := w.leader()
@@ -119,7 +122,7 @@ func (w *world) replace(n *node) {
 // wipe destroys the disk of a server that was removed, and starts the machine as another
 // server. To do so before the removal is committed would cost the others a vote.
 func (w *world) wipe(n *node) {
-	if n.gone || w.calm && !n.broken || len(w.nodes) == w.profile.places() {
+	if n.gone || w.calm && (!n.broken || w.core != nil) || len(w.nodes) == w.profile.places() {
 		return
 	}
 	w.note(wiped, n, uint64(len(w.nodes)+1), 0, 0, 0)

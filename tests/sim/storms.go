@@ -145,7 +145,7 @@ func (w *world) mute(n *node) {
 	for k := range w.nodes {
 		w.network.cut[n.place][k] = true
 	}
-	w.at(w.faults.between(100, 1200)*millisecond, func() {
+	w.whileItBurns(w.faults.between(100, 1200)*millisecond, func() {
 		for k := range w.nodes {
 			w.network.cut[n.place][k] = false
 		}
@@ -182,7 +182,7 @@ func (w *world) cutOffFor(leader *node, time int64) {
 	for k := range w.nodes {
 		w.network.cut[leader.place][k], w.network.cut[k][leader.place] = true, true
 	}
-	w.at(time, func() {
+	w.whileItBurns(time, func() {
 		for k := range w.nodes {
 			w.network.cut[leader.place][k], w.network.cut[k][leader.place] = false, false
 		}
@@ -213,7 +213,7 @@ func (w *world) deposeReader() {
 		w.at(w.faults.between(0, last-w.now), func() { w.askOne(opGet, leader) })
 		w.at(w.faults.between(0, last-w.now), func() { w.askOne(opSet, w.leader()) })
 	}
-	w.at(last-w.now, func() {
+	w.whileItBurns(last-w.now, func() {
 		for k, n := range w.nodes {
 			n.period = tickPeriod
 			w.network.cut[leader.place][k] = false

@@ -133,10 +133,11 @@ type world struct {
 	check   *checker
 	trace   *trace
 	marks   *Marks
-	stage   *Stage // who plays this world by hand, if somebody does
-	tends   bool   // the operator has begun
-	decays  int    // disks that were damaged
-	calm    bool   // phase 2: no fault may begin any more
+	stage   *Stage  // who plays this world by hand, if somebody does
+	tends   bool    // the operator has begun
+	decays  int     // disks that were damaged
+	calm    bool    // phase 2: no fault may begin any more
+	core    []*node // who comes back in phase 2; nil for everybody
 }
 
 // Run plays one seed to its end.

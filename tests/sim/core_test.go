@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"testing"
+
+	"dbdb/raft"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// foundedWorld is a world of which only the first configuration is committed.
+func foundedWorld(nodes int) *world {
+	w := stillWorld(nodes, extremes{coreOnly: true})
+	w.check.configurations = []configurationAt{{1, w.founding()}}
+	return w
+}
+
+func TestACoreIsAQuorumThatLeavesSomebodyOutside(t *testing.T) {
+	for nodes, least := range map[int]int{3: 2, 4: 3, 5: 3, 7: 4} {
+		w := foundedWorld(nodes)
+		core := w.drawCore()
+		assert.GreaterOrEqual(t, len(core), least)
+		assert.Less(t, len(core), nodes)
+	}
+	for nodes := 1; nodes <= 2; nodes++ {
+		assert.Nil(t, foundedWorld(nodes).drawCore(), "nobody can be missed")
+	}
+}
+
+func TestNobodyWithADamagedDiskIsInACore(t *testing.T) {
+	w := foundedWorld(3)
+	w.nodes[1].damaged = []string{"some file"}
+	core := w.drawCore()
+	require.Len(t, core, 2)
+	assert.NotContains(t, core, w.nodes[1])
+}
+
+func TestNoCoreIsDrawnIfAConfigurationUnderWayCouldSpoilIt(t *testing.T) {
+	entry := raft.Entry{Index: 1, Term: 2, Kind: raft.EntryConfiguration}
+	w := foundedWorld(3)
+	w.nodes[2].lasting.unsure = []raft.Save{{Seq: 1, Entries: []raft.Entry{entry}}}
+	assert.Nil(t, w.drawCore(), "a server that is down may have it")
+	w = foundedWorld(3)
+	n := w.nodes[2]
+	n.up = true
+	n.view.configurations = []configurationAt{{2, raft.Configuration{Members: w.founding().Members[:1]}}}
+	assert.Nil(t, w.drawCore(), "two of the three are no voters in it")
+}
