@@ -14,6 +14,30 @@ import (
 // checker.go looks at one server's step, checker_log.go at logs and commitment,
 // checker_disk.go at what is durable and at what leaves, checker_snapshot.go at snapshots
 // and states, checker_members.go at who belongs to the cluster and who leads it.
+//
+//  1. Election Safety: elected, electedByQuorum
+//  2. Leader Append-Only: forget
+//  3. Log Matching: remember, final
+//  4. Leader Completeness: leaderCompleteness
+//  5. State Machine Safety: followCommit, applies
+//  6. Durable terms rise, one durable vote per term, across restarts: durable
+//  7. Indexes rise within a life and are in order: step
+//  8. No committed entry is truncated: forget, durable, installs
+//  9. matchIndex is durable at the peer and rises, nextIndex is above it: followPeers
+//  10. Committed is durable on a quorum: followCommit, quorumHolds
+//  11. States are equal at equal indexes, snapshots too: appliedTo, stateIsRight, payloadIsRight
+//  12. The configuration in use is the last in the log: configurationInUse; committed ones
+//     differ by one server: configurationCommitted; changes wait: mayChange; the quorums of
+//     leaders meet: quorumsMeet
+//  13. What leaves is durable: the functions whose names end in Leaves or Leave
+//  14. No stale read: clients.serve, and all of the history: clients.checkHistory
+//  15. Everybody is answered, once, and truly: clients.answer, wasCommitted, command.mayBe,
+//     world.removed; at a stop: clients.mustBeAnswered; in the end: world.restful
+//  16. Recovery gives back what was durable: recovered, born; damage is refused: node.refuses
+//  17. In the end all is well: world.recuperate
+//
+// That no coroutine is left holds by the way they are made: work.abandon returns when the
+// coroutine has. A test counts them.
 type checker struct {
 	w *world
 
@@ -71,8 +95,8 @@ func (c *checker) step(n *node) {
 		violate("Monotone indexes", "n%d went from term %d, commit %d, applied %d to %d, %d, %d", n.place+1,
 			v.Term, v.CommitIndex, v.LastApplied, st.Term, st.CommitIndex, st.LastApplied)
 	}
-	if st.LastApplied > st.CommitIndex || st.CommitIndex > st.LastIndex {
-		violate("Monotone indexes", "n%d: applied %d, commit %d, last %d", n.place+1, st.LastApplied, st.CommitIndex, st.LastIndex)
+	if st.LastApplied > st.CommitIndex || st.CommitIndex > st.LastIndex || st.SnapshotIndex > st.CommitIndex || st.SnapshotIndex < v.SnapshotIndex {
+		violate("Monotone indexes", "n%d: snapshot %d after %d, applied %d, commit %d, last %d", n.place+1, st.SnapshotIndex, v.SnapshotIndex, st.LastApplied, st.CommitIndex, st.LastIndex)
 	}
 	if st.Term == v.Term && v.VotedFor != "" && st.VotedFor != v.VotedFor {
 		violate("One vote per term", "n%d changes its vote of term %d from %s to %q", n.place+1, st.Term, v.VotedFor, st.VotedFor)
@@ -105,6 +129,7 @@ func (c *checker) elected(n *node, st *raft.Status, hadLast raft.Index) {
 	}
 	c.electedByQuorum(n, st)
 	c.leaderCompleteness(n, st)
+	c.quorumsMeet(n, st)
 	if hadLast > raft.Index(len(c.committed)) {
 		c.w.marks.hit(markUncommittedTail)
 	}

@@ -96,6 +96,44 @@ func (c *checker) knowsWhenRestarted(n *node) {
 	}
 }
 
+// quorumsMeet: each majority of a new leader's configuration shares a server with each
+// majority of the newest one that was committed in an earlier term. Else two of them could
+// decide on their own. It follows from the rules on changes and from Leader Completeness, and
+// is asked for all the same, as it is what they are for.
+//
+// "No two leaders with disjoint quorums", at any moment, would be too much: a leader that was
+// cut off long ago may still lead an old term with servers that have all been exchanged since.
+// It can commit nothing more, and what it learns of any newer term ends it.
+func (c *checker) quorumsMeet(n *node, st *raft.Status) {
+	for k := len(c.configurations) - 1; k >= 0; k-- {
+		conf := c.configurations[k]
+		if c.committed[conf.index-1].inTerm >= st.Term {
+			continue // this one was elected late, in an old term
+		}
+		if mayBeApart(conf.Configuration, st.Configuration) {
+			violate("Quorums meet", "n%d leads term %d with %v; the configuration at %d, which is committed, has majorities apart from it", n.place+1, st.Term, st.Configuration, conf.index)
+		}
+		return
+	}
+}
+
+// mayBeApart says whether a majority of a and one of b can be without a common server.
+func mayBeApart(a, b raft.Configuration) bool {
+	onlyA, onlyB, both := 0, 0, 0
+	for _, m := range a.Members {
+		switch {
+		case m.Role != raft.Voter:
+		case b.IsVoter(m.ID):
+			both++
+		default:
+			onlyA++
+		}
+	}
+	onlyB = b.Voters() - both
+	// Of the servers that are in both, each majority takes as few as it can.
+	return max(0, a.Voters()/2+1-onlyA)+max(0, b.Voters()/2+1-onlyB) <= both
+}
+
 // transportKnows: the transport was told of everybody whom this server may call: the
 // members, and on a leader those that were removed and may not know it.
 func (c *checker) transportKnows(n *node) {

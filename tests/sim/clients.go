@@ -287,6 +287,11 @@ func (c *clients) serve(op *operation) {
 // forgotten: the life that these were given to is over, nobody will answer them.
 func (c *clients) forgotten(n *node) { c.open[n.place] = c.open[n.place][:0] }
 
+// waits says that somebody waits for an answer of a server's present life.
+func (c *clients) waits(n *node) bool {
+	return slices.ContainsFunc(c.open[n.place], func(op *operation) bool { return !op.answered })
+}
+
 // mustBeAnswered: a server that stops in good order leaves nobody waiting.
 func (c *clients) mustBeAnswered(n *node) {
 	for _, op := range c.open[n.place] {

@@ -96,6 +96,7 @@ const (
 	markStaysPaused
 	markStaysMute
 	markStaysDeaf
+	markVoteRefusedForLog
 	marksCount
 )
 
@@ -119,6 +120,7 @@ var markNames = [marksCount]string{
 	"election timers that fired early", "heartbeat timers that fired early", "ticks taken twice", "snapshots taken of a small log", "notes of syncs that came late", "replies that left late",
 	"writes repeated", "writes committed more than once", "quiet times of all clients",
 	"ends in which only a core came back", "servers down for ever", "servers cut off for ever", "servers paused for ever", "servers that speak in vain for ever", "servers that hear nobody for ever",
+	"votes refused for the log",
 }
 
 // Marks counts what happened in a run or in a campaign.

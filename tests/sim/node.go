@@ -136,6 +136,9 @@ func (n *node) raftConfig() raft.Config {
 func (n *node) traced(e raft.Event) {
 	n.w.trace.add(record{at: n.w.now, what: transition, node: place(n), peer: nowhere, event: e})
 	n.w.marks.transition(e)
+	if last := n.view.log.last(); e.Rule == raft.RuleVoteRefused && (e.Of < n.view.log.at(last).term || e.Of == n.view.log.at(last).term && e.Index < last) {
+		n.w.marks.hit(markVoteRefusedForLog)
+	}
 	if e.Rule == raft.RuleSnapshotTaken {
 		n.w.tookSnapshot(n)
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"runtime"
 	"testing"
 
 	"dbdb/raft"
@@ -125,6 +126,38 @@ func TestARemovedServerThatCampaignsIsSeen(t *testing.T) {
 	assert.Empty(t, broken(quiet(raft.PreCandidate, 0)))
 	assert.Empty(t, broken(quiet(raft.Follower, 3)))
 	assert.Equal(t, "A removed server is quiet", broken(quiet(raft.PreCandidate, 3)))
+}
+
+func TestALeaderWhoseMajorityMissesACommittedOneIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	of := func(ids ...raft.NodeID) (c raft.Configuration) {
+		for _, id := range ids {
+			c.Members = append(c.Members, raft.Member{ID: id, Role: raft.Voter})
+		}
+		return c
+	}
+	lead := func(term raft.Term, c raft.Configuration) func() {
+		return func() { w.check.quorumsMeet(n, &raft.Status{Term: term, Configuration: c}) }
+	}
+	assert.Empty(t, broken(lead(2, of("n1", "n2", "n3", "n4"))))
+	assert.Empty(t, broken(lead(2, of("n1", "n2"))))
+	assert.Equal(t, "Quorums meet", broken(lead(2, of("n1"))))
+	assert.Equal(t, "Quorums meet", broken(lead(2, of("n1", "n2", "n3", "n4", "n5"))))
+	assert.Empty(t, broken(lead(1, of("n1"))), "the configuration was committed in a later term than this")
+}
+
+func TestASnapshotBeyondWhatIsCommittedIsSeen(t *testing.T) {
+	_, n := committedWorld()
+	n.view.SnapshotIndex = 1
+	assert.Equal(t, "Monotone indexes", broken(func() { n.w.check.step(n) }), "it was at 1 and is gone")
+}
+
+func TestARunLeavesNoCoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for seed := range uint64(20) {
+		Run(Options{Seed: seed})
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before) // one of an earlier test may have ended
 }
 
 func TestACommittedConfigurationThatChangesTwoServersIsSeen(t *testing.T) {
