@@ -47,8 +47,9 @@ type network struct {
 	clogs  [][]int64 // [from][to]: until then everything waits
 	links  [][]link  // [from][to]: what is under way, if that is bounded
 	parked parked
-	epoch  int // packets of an earlier one are lost
-	asked  int // ReadIndex calls that arrived, again and again if repeated
+	epoch  int   // packets of an earlier one are lost
+	lateAt int64 // when a packet of phase 1 last arrived in phase 2
+	asked  int   // ReadIndex calls that arrived, again and again if repeated
 }
 
 // parked withholds one kind of message on one link, while everything else passes:
@@ -113,12 +114,15 @@ func (nw *network) deliver(m message, from, to *node, delay int64, arrive func()
 	if clogged := nw.clogs[from.place][to.place] - w.now; clogged > delay {
 		delay = clogged + nw.rand.between(0, millisecond)
 	}
-	p, epoch := nw.enter(from, to), nw.epoch
+	p, epoch, calm := nw.enter(from, to), nw.epoch, w.calm
 	w.atNode(delay, to, func() {
 		// A partition takes what is under way as well as what is sent into it.
 		if !nw.leave(from, to, p) || epoch != nw.epoch || !to.up || nw.cut[from.place][to.place] {
 			nw.drop(m, from, to)
 			return
+		}
+		if w.calm && !calm {
+			nw.lateAt = w.now
 		}
 		arrive()
 	})
