@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"dbdb/raft"
+	"dbdb/raft/replica"
 )
 
 // What clients and the operator do on a stage.
@@ -77,14 +79,25 @@ func operatorHears(err error) string {
 func (s *Stage) Add(at, member int) {
 	m := s.node(member)
 	m.wanted = true
-	s.wish(at, "add "+name(m), func(n *node, done func(error)) { n.replica.AddLearner(m.member(), done) }, func(*node, error) {})
+	s.wish(at, "add "+name(m), func(n *node, done func(error)) { n.replica.AddLearner(m.member(), done) }, func(_ *node, err error) {
+		m.wanted = !nothingDone(err)
+	})
 }
 
 // Remove asks a server to remove another one, or itself.
 func (s *Stage) Remove(at, member int) {
 	m := s.node(member)
 	m.wanted = false
-	s.wish(at, "remove "+name(m), func(n *node, done func(error)) { n.replica.RemoveServer(m.id, done) }, func(n *node, err error) { s.w.removed(n, m, err) })
+	s.wish(at, "remove "+name(m), func(n *node, done func(error)) { n.replica.RemoveServer(m.id, done) }, func(n *node, err error) {
+		m.wanted = nothingDone(err) && !errors.Is(err, replica.ErrUnknownMember)
+		s.w.removed(n, m, err)
+	})
+}
+
+// nothingDone says that a wish was refused: at the end of the play nobody waits for it to
+// come true.
+func nothingDone(err error) bool {
+	return err != nil && !errors.Is(err, replica.ErrOutcomeUnknown)
 }
 
 // Transfer asks a server to hand its leadership over.
@@ -127,6 +140,9 @@ func (s *Stage) Status() string {
 			fmt.Fprintf(&b, "%s@%d %v, vote %s, last %s, commit %d, applied %d", name(n), st.Term, st.State, vote(st.VotedFor), at(st.LastIndex, n.view.log.at(st.LastIndex).term), st.CommitIndex, st.LastApplied)
 			if st.SnapshotIndex > 0 {
 				fmt.Fprintf(&b, ", snapshot %d", st.SnapshotIndex)
+			}
+			if st.RemovedAt > 0 {
+				fmt.Fprintf(&b, ", removed at %d", st.RemovedAt)
 			}
 			fmt.Fprintf(&b, ", %s\n", membersText(st.Configuration))
 		}
