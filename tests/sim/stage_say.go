@@ -77,13 +77,25 @@ func describeReply(args, reply any) described {
 			text = fmt.Sprintf("term %d, refused: conflict %s", r.Term, at(r.ConflictIndex, r.ConflictTerm))
 		}
 	case raft.InstallSnapshotReply:
-		text = fmt.Sprintf("term %d, %s", r.Term, choose(r.Installed, "installed", fmt.Sprintf("wants offset %d", r.Offset)))
+		text = fmt.Sprintf("term %d, %s", r.Term, chunkAnswer(args.(raft.InstallSnapshotArgs), r))
 	case raft.TimeoutNowReply:
 		text = fmt.Sprintf("term %d", r.Term)
 	case raft.ReadIndexReply:
 		text = choose(r.Success, fmt.Sprintf("from %d", r.Index), "I do not lead")
 	}
 	return described{label: label, text: text, isReply: true}
+}
+
+func chunkAnswer(a raft.InstallSnapshotArgs, r raft.InstallSnapshotReply) string {
+	switch {
+	case r.Installed:
+		return "installed"
+	case r.Term > a.Term:
+		return "refused"
+	case a.Size > 0 && r.Offset == a.Size:
+		return fmt.Sprintf("has all of its %d bytes", a.Size)
+	}
+	return fmt.Sprintf("wants offset %d", r.Offset)
 }
 
 func choose(yes bool, a, b string) string {
