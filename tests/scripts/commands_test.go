@@ -69,7 +69,11 @@ func breakpoint() {}
 func (p *player) serverCommand(c command) string {
 	s := p.stage
 	switch c.name {
-	case "slow": // n [log] [files]: its disk waits for write and sync
+	case "slow": // n [log] [files] [own]: its disk waits for write and sync, or fast
+		if c.has("own") { // the snapshot that it makes itself
+			s.SlowOwn(c.server(0))
+			break
+		}
 		log, files := c.has("log"), c.has("files")
 		s.Slow(c.server(0), log || !files, files || !log)
 	case "write": // n: what waits is written, without a sync

@@ -63,7 +63,7 @@ func (k *work) next() {
 
 func (k *work) planStep(j job) {
 	w := k.f.n.w
-	if k.f.n.slowFiles {
+	if n := k.f.n; n.slowFiles || n.slowOwn && k == &k.f.own {
 		k.waiting = func() { k.planStep(j) }
 		return
 	}

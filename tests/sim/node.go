@@ -30,6 +30,7 @@ type node struct {
 	snapshotBytes int  // how much log makes a snapshot due
 	slowLog       bool // its disk writes and syncs the log only when the stage says so
 	slowFiles     bool // and snapshots' files
+	slowOwn       bool // of these, the one that it makes itself
 
 	// Of the life that it is in.
 	life         uint64

@@ -175,6 +175,10 @@ func (s *Stage) Tick(n, ticks int) {
 // Slow makes a disk write the log, or snapshots' files, only when it is told to.
 func (s *Stage) Slow(n int, log, files bool) { s.node(n).slowLog, s.node(n).slowFiles = log, files }
 
+// SlowOwn makes a disk write the server's own snapshot only when it is told to, and others
+// as ever.
+func (s *Stage) SlowOwn(n int) { s.node(n).slowOwn = true }
+
 // Write lets a slow disk write the Saves that wait, without a sync.
 func (s *Stage) Write(n int) {
 	if s.write(n) {
@@ -212,7 +216,7 @@ func (s *Stage) Fast(n int) {
 
 // hurry lets the disk go on with all that waits.
 func (n *node) hurry() {
-	n.slowLog, n.slowFiles = false, false
+	n.slowLog, n.slowFiles, n.slowOwn = false, false, false
 	if !n.up {
 		return
 	}
