@@ -51,7 +51,7 @@ type StageOptions struct {
 // NewStage makes the servers, with their first Save on their disks, and starts the voters.
 func NewStage(o StageOptions) *Stage {
 	p := profile{
-		nodes: o.Voters + o.Spares, founders: o.Voters, slowDisk: nowhere,
+		nodes: o.Voters + o.Spares, spares: o.Voters + o.Spares, founders: o.Voters, slowDisk: nowhere,
 		raft: raft.Config{
 			ElectionTicks: electionTicks, HeartbeatTicks: 5, NoPreVote: !o.PreVote, NoCheckQuorum: !o.CheckQuorum,
 			MaxInflight: o.MaxInflight, MaxBatchBytes: o.BatchBytes, TrailingBytes: -1,

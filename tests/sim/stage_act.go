@@ -107,7 +107,12 @@ func (s *Stage) Transfer(at, to int) {
 }
 
 // Wipe destroys a server's disk. Its machine comes back as a new server, with the next number.
+// There are as many such numbers as servers in the beginning.
 func (s *Stage) Wipe(n int) {
+	if p := &s.w.profile; s.node(n).gone || s.Servers() == p.nodes+p.spares {
+		s.say("%s cannot be wiped", name(s.node(n)))
+		return
+	}
 	s.do(func() {
 		old := s.node(n)
 		if old.up {

@@ -46,6 +46,27 @@ func TestAPlayEndsLikeEveryRun(t *testing.T) {
 	assert.True(t, s.w.nodes[5].view.Configuration.IsVoter("n6"))
 }
 
+// TestAServerThatWasWipedIsAnother lets machines come back as new servers, as often as there is
+// a number for them; the calls that they make and get must find their places in the network.
+func TestAServerThatWasWipedIsAnother(t *testing.T) {
+	s, told := newPlay(t, StageOptions{Voters: 2})
+	s.Timeout(1)
+	s.Settle()
+	s.Crash(2, LoseUnsynced)
+	s.Wipe(2)
+	s.Remove(1, 2)
+	s.Add(1, 3)
+	s.Settle()
+	assert.True(t, s.w.nodes[2].view.Configuration.IsVoter("n2.n3"))
+	s.Wipe(3)
+	s.Wipe(3)
+	s.Wipe(4)
+	assert.Contains(t, told.String(), "n2.n3 cannot be wiped")
+	assert.Contains(t, told.String(), "n2.n4 cannot be wiped")
+	s.Remove(1, 3)
+	assert.Nil(t, s.Finish())
+}
+
 // TestOraclesWatchTheStage forges an acknowledgement: a promise is broken, the play ends
 // there, and says which.
 func TestOraclesWatchTheStage(t *testing.T) {
