@@ -85,7 +85,7 @@ func (r *Raft) requestVotes(a RequestVoteArgs) []Call {
 func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
 	if r.hearsLeader(a.CandidateID) && !a.LeadershipTransfer {
 		r.trace(RuleLeaderKnown, a.CandidateID, 0, a.Term)
-		return RequestVoteReply{Term: r.currentTerm, RemovedAt: r.removalOf(a.CandidateID)}
+		return r.refusalOf(a.CandidateID)
 	}
 	if a.PreVote {
 		return r.handlePreVote(a)
@@ -94,14 +94,14 @@ func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
 	// RequestVote rule 1: reply false if term < currentTerm (§5.1).
 	if a.Term < r.currentTerm {
 		r.trace(RuleVoteStaleTerm, a.CandidateID, 0, a.Term)
-		return RequestVoteReply{Term: r.currentTerm, RemovedAt: r.removalOf(a.CandidateID)}
+		return r.refusalOf(a.CandidateID)
 	}
 	// RequestVote rule 2: if votedFor is null or candidateId, and candidate's log is
 	// at least as up-to-date as receiver's log, grant vote (§5.2, §5.4). To refuse
 	// the same candidate twice would lose an election to a lost reply (akka-raft#29).
 	if (r.votedFor != nobody && r.votedFor != a.CandidateID) || !r.isUpToDate(a) {
 		r.trace(RuleVoteRefused, a.CandidateID, a.LastLogIndex, a.LastLogTerm)
-		return RequestVoteReply{Term: r.currentTerm, RemovedAt: r.removalOf(a.CandidateID)}
+		return r.refusalOf(a.CandidateID)
 	}
 	r.votedFor = a.CandidateID
 	r.resetElectionTimer() // only a granted vote does (Figure 2, "Followers")
@@ -113,13 +113,13 @@ func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
 // with the longer log and the lower term learns the term that it must beat: else
 // the two could stand off for ever (databendlabs/openraft#1796).
 func (r *Raft) handlePreVote(a RequestVoteArgs) RequestVoteReply {
-	grant := a.Term > r.currentTerm && r.isUpToDate(a)
-	if grant {
+	rep := r.refusalOf(a.CandidateID)
+	if rep.VoteGranted = a.Term > r.currentTerm && r.isUpToDate(a); rep.VoteGranted {
 		r.trace(RulePreVoteGranted, a.CandidateID, a.LastLogIndex, a.LastLogTerm)
 	} else {
 		r.trace(RuleVoteRefused, a.CandidateID, a.LastLogIndex, a.LastLogTerm)
 	}
-	return RequestVoteReply{Term: r.currentTerm, VoteGranted: grant, RemovedAt: r.removalOf(a.CandidateID)}
+	return rep
 }
 
 // hearsLeader says that a leader other than the candidate was heard within the
@@ -148,7 +148,7 @@ func (r *Raft) isUpToDate(a RequestVoteArgs) bool {
 // server is in now: a vote of an older term counts for nothing (akka-raft#45).
 func (r *Raft) HandleRequestVoteReply(from NodeID, a RequestVoteArgs, rep RequestVoteReply) {
 	r.observeTerm(rep.Term)
-	if r.state != Leader && r.isNews(rep.RemovedAt) {
+	if r.state != Leader && r.isNews(rep) {
 		r.toldRemoved(from, rep.RemovedAt)
 		return
 	}

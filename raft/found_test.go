@@ -91,6 +91,20 @@ func TestAServerThatWasAddedAgainDoesNotBelieveAPeerThatIsBehind(t *testing.T) {
 	require.Equal(t, Index(5), s.RemovedAt(), "removed once more")
 }
 
+// The only voter added it, and lost that entry in a crash before its own disk had it.
+func TestAServerWhoseConfigurationWasNeverCommittedHearsThatItIsNoMember(t *testing.T) {
+	s := start(t, Config{}, Restored{Term: 2, Entries: logOf(members(1).without("n1").with(Member{ID: "n2", Role: Voter}), 1, 2)})
+	a := configured(from(2, 2, 2, 2), Configuration{}.with(Member{ID: "n1"}).with(Member{ID: "n2", Role: Voter}))
+	require.True(t, s.HandleAppendEntries(a).Success)
+	told := func(commit Index) {
+		s.HandleRequestVoteReply("n2", RequestVoteArgs{Term: 3, PreVote: true}, RequestVoteReply{Term: 2, RemovedAt: 1, CommitIndex: commit})
+	}
+	told(2)
+	require.Zero(t, s.RemovedAt(), "who says so may not have heard of it yet")
+	told(3)
+	require.Equal(t, Index(1), s.RemovedAt(), "what is committed at 3 is something else")
+}
+
 func TestAServerThatWasRemovedStillKnowsItAfterARestart(t *testing.T) {
 	s := newServer(t, 3, 1)
 	a := from(2, 1, 1, 2)

@@ -149,15 +149,20 @@ func (r *Raft) RemovedAt() Index {
 	return r.removedAt
 }
 
-// removalOf says, to a server that asks for a vote, which committed configuration does
-// without it; 0 if there is none, or a newer one has it.
-func (r *Raft) removalOf(id NodeID) Index {
+// refusalOf is the answer to a request for a vote that is not granted. It tells which
+// committed configuration does without the candidate, if there is one and none that may
+// come into force has it.
+func (r *Raft) refusalOf(id NodeID) RequestVoteReply {
+	rep := RequestVoteReply{Term: r.currentTerm}
 	for _, c := range r.configurations {
 		if _, isMember := c.Member(id); isMember {
-			return 0
+			return rep
 		}
 	}
-	return r.configurations[0].index
+	if rep.RemovedAt = r.configurations[0].index; rep.RemovedAt > 0 {
+		rep.CommitIndex = r.commitIndex
+	}
+	return rep
 }
 
 // askWhetherRemoved asks the voters, as for a pre-vote whose answers nobody counts, when
@@ -174,18 +179,21 @@ func (r *Raft) askWhetherRemoved() {
 }
 
 // isNews says whether a committed configuration without this server, of which a peer
-// speaks, is one that its own log does not know, or ends with. A peer that is behind does
-// not know yet that this server was added again: then the log has that configuration, and
-// goes on to a newer one. To go by the newest index alone would not do: a leader that was
-// cut off may have put configurations of its own at higher ones, which nobody will commit.
-func (r *Raft) isNews(at Index) bool {
-	last := len(r.configurations) - 1
+// speaks, is one that its own log does not know, or ends with. Where the log goes on to a
+// newer one, that is the one in force, or it will never be: a peer that has not committed so
+// far does not know yet that this server was added again; one that has knows that it was not.
+// To go by the newest index alone would not do: a leader that was cut off may have put
+// configurations of its own at higher ones, which nobody will commit.
+func (r *Raft) isNews(rep RequestVoteReply) bool {
 	for k, c := range r.configurations {
-		if at < c.index && k == 0 || at == c.index && k < last {
-			return false
+		switch {
+		case rep.RemovedAt < c.index && k == 0:
+			return false // this server knows more
+		case rep.RemovedAt == c.index && k+1 < len(r.configurations):
+			return r.configurations[k+1].index <= rep.CommitIndex
 		}
 	}
-	return at > 0
+	return rep.RemovedAt > 0
 }
 
 // toldRemoved ends the elections of a server that was removed while it was down.

@@ -27,10 +27,11 @@ import (
 // for refused, its cluster ID, its NodeID, the reason. All are strings but the two numbers.
 //
 // The version stands for the layout of everything behind the hello, too. Version 1 knew
-// neither lanes nor InstallSnapshot and TimeoutNow.
+// neither lanes nor InstallSnapshot and TimeoutNow; version 2 no CommitIndex in
+// RequestVoteReply.
 const (
 	helloMagic   = "dbdb-raft"
-	helloVersion = 2
+	helloVersion = 3
 
 	helloHeaderBytes = len(helloMagic) + 1 + 2
 	maxHelloBytes    = 1024

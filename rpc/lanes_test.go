@@ -270,7 +270,7 @@ func TestAServerOfAnotherVersionIsAnErrorThatSaysSo(t *testing.T) {
 			conn, _ := n.Accept()
 			s := newStranger(t, conn)
 			readHello(s.in)
-			buf := welcome{testCluster, n2, "unknown format version 2"}.encode()
+			buf := welcome{testCluster, n2, "unknown format version 3"}.encode()
 			buf[len(helloMagic)] = 1
 			end := len(buf) - crcBytes
 			binary.BigEndian.PutUint32(buf[end:], crcOf(buf[:end]))
@@ -278,7 +278,7 @@ func TestAServerOfAnotherVersionIsAnErrorThatSaysSo(t *testing.T) {
 		}()
 		var refused *RefusedError
 		require.ErrorAs(t, callOnce(c), &refused)
-		assert.Equal(t, "unknown format version 1: node1 speaks version 2; run the same dbdb on all servers", refused.Reason)
+		assert.Equal(t, "unknown format version 1: node1 speaks version 3; run the same dbdb on all servers", refused.Reason)
 	})
 }
 

@@ -60,12 +60,12 @@ func TestAHelloOfAnotherVersionIsToldWhichVersionsDiffer(t *testing.T) {
 		require.NoError(t, err)
 		w, err := decodeWelcome(payload)
 		require.NoError(t, err)
-		assert.Equal(t, "unknown format version "+version+": node2 speaks version 2; run the same dbdb on all servers", w.reason)
+		assert.Equal(t, "unknown format version "+version+": node2 speaks version 3; run the same dbdb on all servers", w.reason)
 		s.requireClosed()
 	}
 }
 
-// helloOfVersion1 is what a server of the version before says: its golden file stays.
+// helloOfVersion1 is what a server of the first version says: its golden file stays.
 func helloOfVersion1(t *testing.T) []byte {
 	dump, err := os.ReadFile("testdata/hello-version-1.hex")
 	require.NoError(t, err)

@@ -57,7 +57,8 @@ func DecodeRequestVoteArgs(data []byte) (raft.RequestVoteArgs, error) {
 func EncodeRequestVoteReply(buf []byte, r raft.RequestVoteReply) []byte {
 	buf = binary.AppendUvarint(buf, uint64(r.Term))
 	buf = appendBool(buf, r.VoteGranted)
-	return binary.AppendUvarint(buf, uint64(r.RemovedAt))
+	buf = binary.AppendUvarint(buf, uint64(r.RemovedAt))
+	return binary.AppendUvarint(buf, uint64(r.CommitIndex))
 }
 
 // DecodeRequestVoteReply reads what EncodeRequestVoteReply wrote.
@@ -67,6 +68,7 @@ func DecodeRequestVoteReply(data []byte) (raft.RequestVoteReply, error) {
 		Term:        raft.Term(d.uvarint()),
 		VoteGranted: d.bool(),
 		RemovedAt:   raft.Index(d.uvarint()),
+		CommitIndex: raft.Index(d.uvarint()),
 	}
 	return checked(&d, r)
 }

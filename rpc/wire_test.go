@@ -54,7 +54,7 @@ func samples(t *testing.T) map[string][]byte {
 	require.NoError(t, err)
 	return map[string][]byte{
 		"request-vote-args":      EncodeRequestVoteArgs(nil, vote),
-		"request-vote-reply":     EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812}),
+		"request-vote-reply":     EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812, CommitIndex: 900}),
 		"append-entries-args":    EncodeAppendEntriesArgs(nil, sampleAppend()),
 		"append-entries-reply":   EncodeAppendEntriesReply(nil, raft.AppendEntriesReply{Term: 6, ConflictIndex: 130, ConflictTerm: 5}),
 		"install-snapshot-args":  EncodeInstallSnapshotArgs(nil, sampleChunk()),
@@ -151,7 +151,8 @@ func TestDecodeGivesBackWhatWasEncoded(t *testing.T) {
 			vote.LastLogTerm = raft.Term(rapid.Uint64Range(1, uint64(term)-1).Draw(t, "lastTerm"))
 		}
 		back(t, vote, EncodeRequestVoteArgs, DecodeRequestVoteArgs)
-		back(t, raft.RequestVoteReply{Term: term, VoteGranted: rapid.Bool().Draw(t, "ok"), RemovedAt: genIndex.Draw(t, "removed")}, EncodeRequestVoteReply, DecodeRequestVoteReply)
+		removed := genIndex.Draw(t, "removed")
+		back(t, raft.RequestVoteReply{Term: term, VoteGranted: rapid.Bool().Draw(t, "ok"), RemovedAt: removed, CommitIndex: removed + 7}, EncodeRequestVoteReply, DecodeRequestVoteReply)
 		back(t, raft.AppendEntriesReply{Term: term, Success: rapid.Bool().Draw(t, "ok"),
 			ConflictIndex: genIndex.Draw(t, "i"), ConflictTerm: genTerm.Draw(t, "t")}, EncodeAppendEntriesReply, DecodeAppendEntriesReply)
 		back(t, drawChunk(t, term), EncodeInstallSnapshotArgs, DecodeInstallSnapshotArgs)

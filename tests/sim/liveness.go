@@ -171,19 +171,7 @@ func (w *world) restful() bool {
 // can ask for a vote. One that slept through the exchange of all its peers asks servers
 // that are no more; it is alone, and disturbs nobody.
 func (w *world) canBeTold(n *node) bool {
-	return !w.misled(n) && slices.ContainsFunc(w.wanted(), func(m *node) bool { return n.view.Configuration.IsVoter(m.id) })
-}
-
-// misled says that a server's log has the newest committed configuration, without it, and
-// goes on to one with it that was never committed: the leader that added it lost the entry
-// in a crash, before its own disk had it. Whoever tells the server of the committed one may as
-// well be somebody who is behind and does not know the other yet (isNews in raft/removal.go). It
-// asks for ever, and disturbs nobody by it.
-func (w *world) misled(n *node) bool {
-	newest := w.check.configurations[len(w.check.configurations)-1].index
-	own := n.view.configurations
-	k := slices.IndexFunc(own, func(c configurationAt) bool { return c.index == newest })
-	return k >= 0 && k < len(own)-1
+	return slices.ContainsFunc(w.wanted(), func(m *node) bool { return n.view.Configuration.IsVoter(m.id) })
 }
 
 func (w *world) converged() bool {
