@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,14 +34,19 @@ func scripts(t *testing.T) []string {
 	return paths
 }
 
-// TestEveryScriptSaysWhatToLookAt: a script opens with prose, and somebody who lists the
-// folders reads a table of contents.
+// TestEveryScriptSaysWhatToLookAt: a script opens with prose. The folders and the files in
+// them are numbered in the order in which they are best read.
 func TestEveryScriptSaysWhatToLookAt(t *testing.T) {
-	paths := scripts(t)
-	assert.NotEmpty(t, paths)
-	for _, path := range paths {
+	before := ""
+	number := 0
+	for _, path := range scripts(t) {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		assert.True(t, strings.HasPrefix(string(data), "# "), "%s opens without a word", path)
+		folder, name := filepath.Split(path)
+		if number++; folder != before {
+			number, before = 1, folder
+		}
+		assert.True(t, strings.HasPrefix(name, fmt.Sprintf("%02d-", number)), "%s: the next number in %s is %02d", path, folder, number)
 	}
 }
