@@ -205,13 +205,18 @@ func BenchmarkVirtualSecond(b *testing.B) {
 		delayMin: 500, delayMean: 1500, diskMin: 500, diskMean: 1500, loss: 10, duplicate: 10, oldest: second,
 		callDeadline: 200 * millisecond, refuses: true, downMean: 300 * millisecond,
 		crashEvery: 5 * second, partitionEvery: 5 * second, partitionMean: 500 * millisecond,
-		clients: 10, keys: 5, think: 190 * millisecond, clientTimeout: second, readShare: 400, removeShare: 50,
+		clients: 10, keys: 5, think: 165 * millisecond, clientTimeout: second, readShare: 400, removeShare: 50,
 	}
 	w := newWorld(Options{Seed: 1}, p)
+	cpu := cpuTime()
 	res := w.run()
 	if res.Failure != nil {
 		b.Fatal(res.Failure)
 	}
+	if used := cpuTime() - cpu; used > 0 {
+		b.ReportMetric(float64(res.Virtual)/float64(second)/used.Seconds(), "virtual-s/CPU-s")
+	}
+	b.ReportMetric(float64(len(w.clients.history))/float64(b.N), "operations/op")
 	b.ReportMetric(float64(res.Events)/float64(b.N), "events/op")
 	b.ReportMetric(float64(res.Writes+res.Reads)/float64(b.N), "answers/op")
 }
