@@ -2,6 +2,7 @@ package scripts
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,5 +49,29 @@ func TestEveryScriptSaysWhatToLookAt(t *testing.T) {
 			number, before = 1, folder
 		}
 		assert.True(t, strings.HasPrefix(name, fmt.Sprintf("%02d-", number)), "%s: the next number in %s is %02d", path, folder, number)
+	}
+}
+
+// TestEveryTranscriptIsAScript: a file that is in no numbered folder would be played by
+// nobody, and -rewrite would leave it alone without a word.
+func TestEveryTranscriptIsAScript(t *testing.T) {
+	played := scripts(t)
+	require.NoError(t, filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".txt" {
+			assert.Contains(t, played, path, "it belongs into a folder as 99-mine, as 01-try.txt")
+		}
+		return err
+	}))
+}
+
+// TestNoScriptHasAMistake: wrong use is told in the transcript, and -rewrite takes it down
+// like all that is told. A script that keeps it shows something other than it says.
+func TestNoScriptHasAMistake(t *testing.T) {
+	for _, path := range scripts(t) {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(data)) {
+			assert.False(t, wasNoUse(line), "%s: %s", path, line)
+		}
 	}
 }
