@@ -82,12 +82,16 @@ func (p *player) carryOut(c command) (out string) {
 		p.stage = sim.NewStage(o)
 		return p.stage.Logs()
 	}
+	if p.stage == nil {
+		bad("a script begins with the command cluster")
+	}
 	text := p.command(c)
 	return strings.Join(append(p.lines, text), "\n")
 }
 
 func TestACommandThatIsNoCommandIsSaidSo(t *testing.T) {
 	p := &player{}
+	require.Equal(t, "error: a script begins with the command cluster", p.carryOut(command{name: "settle"}))
 	require.Contains(t, p.carryOut(command{name: "cluster", args: []arg{{key: "3"}}}), "n1@1      1")
 	require.Equal(t, `error: no command "fly"`, p.carryOut(command{name: "fly"}))
 	require.Equal(t, `error: "x" is no server`, p.carryOut(command{name: "deliver", args: []arg{{key: "x->n2"}}}))
