@@ -11,8 +11,9 @@ import (
 
 // command is one line of a script: its name and its words, or word=value.
 type command struct {
-	name string
-	args []arg
+	name    string
+	args    []arg
+	servers int // how many there are
 }
 
 type arg struct {
@@ -167,7 +168,16 @@ func number(word string) int {
 	return n
 }
 
-func (c command) server(k int) int { return server(c.at(k).key) }
+func (c command) server(k int) int { return c.named(c.at(k).key) }
+
+// named is the server of that name.
+func (c command) named(word string) int {
+	n := server(word)
+	if n < 1 || n > c.servers {
+		bad("there is no server %q", word)
+	}
+	return n
+}
 
 func server(word string) int {
 	digits, found := strings.CutPrefix(word, "n")
@@ -181,7 +191,7 @@ func server(word string) int {
 func (c command) each(f func(int)) {
 	for _, a := range c.args {
 		if strings.HasPrefix(a.key, "n") {
-			f(server(a.key))
+			f(c.named(a.key))
 		}
 	}
 }
@@ -190,7 +200,7 @@ func (c command) each(f func(int)) {
 // with the one direction of a->b.
 func (c command) links(cut func(from, to int)) {
 	if from, to, oneWay := strings.Cut(c.at(0).key, "->"); oneWay {
-		cut(server(from), server(to))
+		cut(c.named(from), c.named(to))
 		return
 	}
 	for k := 1; k < len(c.args); k++ {
@@ -214,10 +224,10 @@ func (c command) selection(k int) sim.Select {
 			which.Nth = number(a.value())
 		case isLink:
 			if from != "" {
-				which.From = server(from)
+				which.From = c.named(from)
 			}
 			if to != "" {
-				which.To = server(to)
+				which.To = c.named(to)
 			}
 		default:
 			which.Label = a.key

@@ -85,6 +85,7 @@ func (p *player) carryOut(c command) (out string) {
 	if p.stage == nil {
 		bad("a script begins with the command cluster")
 	}
+	c.servers = p.stage.Servers()
 	text := p.command(c)
 	return strings.Join(append(p.lines, text), "\n")
 }
@@ -95,6 +96,8 @@ func TestACommandThatIsNoCommandIsSaidSo(t *testing.T) {
 	require.Contains(t, p.carryOut(command{name: "cluster", args: []arg{{key: "3"}}}), "n1@1      1")
 	require.Equal(t, `error: no command "fly"`, p.carryOut(command{name: "fly"}))
 	require.Equal(t, `error: "x" is no server`, p.carryOut(command{name: "deliver", args: []arg{{key: "x->n2"}}}))
+	require.Equal(t, `error: there is no server "n4"`, p.carryOut(command{name: "timeout", args: []arg{{key: "n4"}}}))
+	require.Equal(t, `error: there is no server "n0"`, p.carryOut(command{name: "lose", args: []arg{{key: "n0->"}}}))
 	require.Equal(t, "error: set wants more words", p.carryOut(command{name: "set", args: []arg{{key: "n1"}}}))
 	require.Nil(t, p.stage.Finish())
 }
