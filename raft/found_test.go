@@ -105,6 +105,16 @@ func TestAServerWhoseConfigurationWasNeverCommittedHearsThatItIsNoMember(t *test
 	require.Equal(t, Index(1), s.RemovedAt(), "what is committed at 3 is something else")
 }
 
+// How far a peer has committed is news only of a removal. A server that has just started knows
+// nothing of what is committed: its configurations begin at index 0, which is no removal either.
+func TestAVoteThatTellsOfNoRemovalIsAVote(t *testing.T) {
+	s := start(t, Config{}, Restored{Term: 2, Entries: logOf(members(3), 1, 2)})
+	s.ElectionTimeout()
+	ask := RequestVoteArgs{Term: 3, CandidateID: "n1", PreVote: true}
+	s.HandleRequestVoteReply("n2", ask, RequestVoteReply{Term: 2, VoteGranted: true, CommitIndex: 2})
+	require.Equal(t, Candidate, s.state)
+}
+
 func TestAServerThatWasRemovedStillKnowsItAfterARestart(t *testing.T) {
 	s := newServer(t, 3, 1)
 	a := from(2, 1, 1, 2)

@@ -185,15 +185,15 @@ func (r *Raft) askWhetherRemoved() {
 // To go by the newest index alone would not do: a leader that was cut off may have put
 // configurations of its own at higher ones, which nobody will commit.
 func (r *Raft) isNews(rep RequestVoteReply) bool {
-	for k, c := range r.configurations {
-		switch {
-		case rep.RemovedAt < c.index && k == 0:
-			return false // this server knows more
-		case rep.RemovedAt == c.index && k+1 < len(r.configurations):
-			return r.configurations[k+1].index <= rep.CommitIndex
+	if rep.RemovedAt == 0 || rep.RemovedAt < r.configurations[0].index {
+		return false // nothing is said, or this server knows more
+	}
+	for k, c := range r.configurations[1:] {
+		if rep.RemovedAt == r.configurations[k].index {
+			return c.index <= rep.CommitIndex
 		}
 	}
-	return rep.RemovedAt > 0
+	return true
 }
 
 // toldRemoved ends the elections of a server that was removed while it was down.
