@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 
 	"dbdb/raft"
 )
@@ -48,7 +49,7 @@ type network struct {
 	links  [][]link  // [from][to]: what is under way, if that is bounded
 	parked parked
 	epoch  int   // packets of an earlier one are lost
-	lateAt int64 // when a packet of phase 1 last arrived in phase 2
+	lateAt int64 // when a packet of phase 1 last arrived in phase 2 that may end a leader's term
 	asked  int   // ReadIndex calls that arrived, again and again if repeated
 }
 
@@ -121,11 +122,24 @@ func (nw *network) deliver(m message, from, to *node, delay int64, arrive func()
 			nw.drop(m, from, to)
 			return
 		}
-		if w.calm && !calm {
+		if w.calm && !calm && w.mayDepose(m, to) {
 			nw.lateAt = w.now
 		}
 		arrive()
 	})
+}
+
+// mayDepose says whether an old packet can end the leader's term: it asks for an election; or
+// somebody is in a later term, of which the packet or the answer to it may tell; or it wakes
+// a server that was removed, and that asks for votes without a pre-vote. A leader that goes
+// for any other old packet is a bug.
+func (w *world) mayDepose(m message, to *node) bool {
+	leader := w.leader()
+	if leader == nil {
+		return false
+	}
+	later := func(n *node) bool { return n.view.Term > leader.view.Term }
+	return m == timeoutNow || slices.ContainsFunc(w.nodes, later) || !to.wanted && w.profile.raft.NoPreVote
 }
 
 func (nw *network) drop(m message, from, to *node) {
