@@ -216,7 +216,7 @@ func (c *checker) matchIsDurable(n *node, st *raft.Status, p *raft.PeerStatus) {
 // were removed hold a beginning of it.
 func (c *checker) final() {
 	for _, n := range c.w.nodes {
-		if n.gone || !n.up {
+		if n.gone || !n.up && c.w.core != nil {
 			continue
 		}
 		core := n.replica.Raft()
