@@ -60,18 +60,17 @@ func (w *world) drawCore() []*node {
 }
 
 // fits says that a core is a majority, and all of it votes, by every configuration in a
-// server's log that is not committed. What a server that is down has of them is not known in detail: it may have none.
+// server's log that is not committed. What a server that is down has of the Saves that were
+// under way is not known: all that it may have counts.
 func (w *world) fits(n *node, core []*node) bool {
 	after := raft.Index(len(w.check.committed))
 	if !n.up {
-		logs := []image{n.lasting.durable}
+		d := &n.lasting.durable
+		open := slices.Clone(d.log[min(after, d.last()):])
 		for _, s := range n.lasting.unsure {
-			logs = append(logs, image{log: entriesOf(s)})
-			after = 0
+			open = append(open, entriesOf(s)...)
 		}
-		return !slices.ContainsFunc(logs, func(m image) bool {
-			return slices.ContainsFunc(m.log[min(after, m.last()):], func(c cell) bool { return c.kind == raft.EntryConfiguration })
-		})
+		return !slices.ContainsFunc(open, func(c cell) bool { return c.kind == raft.EntryConfiguration })
 	}
 	return !slices.ContainsFunc(n.view.configurations, func(c configurationAt) bool {
 		return c.index > after && !governs(core, c.Configuration)

@@ -47,3 +47,12 @@ func TestNoCoreIsDrawnIfAConfigurationUnderWayCouldSpoilIt(t *testing.T) {
 	n.view.configurations = []configurationAt{{2, raft.Configuration{Members: w.founding().Members[:1]}}}
 	assert.Nil(t, w.drawCore(), "two of the three are no voters in it")
 }
+
+func TestASaveUnderWayWithoutAConfigurationSpoilsNoCore(t *testing.T) {
+	w := foundedWorld(3)
+	n := w.nodes[2]
+	n.lasting.durable.log = []cell{{kind: raft.EntryConfiguration, term: 1}}
+	w.check.committed = []commitment{{n.lasting.durable.log[0], 1}}
+	n.lasting.unsure = []raft.Save{{Seq: 1, Entries: []raft.Entry{entry(2, 2, "a")}}}
+	assert.NotNil(t, w.drawCore())
+}
