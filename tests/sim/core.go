@@ -122,8 +122,12 @@ func (w *world) keepFault(n *node) {
 	}
 	for _, o := range w.nodes {
 		if inCore := !w.isOutside(o); o != n {
-			w.network.cut[n.place][o.place] = fault == staysCut || fault == staysMute && inCore
-			w.network.cut[o.place][n.place] = fault == staysCut || fault == staysDeaf && inCore
+			if fault == staysCut || fault == staysMute && inCore {
+				w.network.cut[n.place][o.place] = true
+			}
+			if fault == staysCut || fault == staysDeaf && inCore {
+				w.network.cut[o.place][n.place] = true // another one's cuts stay
+			}
 		}
 	}
 	if fault == staysPaused {

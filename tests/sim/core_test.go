@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"testing"
 
 	"dbdb/raft"
@@ -55,4 +56,22 @@ func TestASaveUnderWayWithoutAConfigurationSpoilsNoCore(t *testing.T) {
 	w.check.committed = []commitment{{n.lasting.durable.log[0], 1}}
 	n.lasting.unsure = []raft.Save{{Seq: 1, Entries: []raft.Entry{entry(2, 2, "a")}}}
 	assert.NotNil(t, w.drawCore())
+}
+
+func TestWhoIsCutOffFromEverybodyStaysSo(t *testing.T) {
+	for seed := range uint64(20) {
+		w, _ := busyWorld(t, seed, 7)
+		w.calm, w.core = true, w.nodes[:4]
+		for _, n := range w.nodes[4:] {
+			w.keepFault(n)
+		}
+		for _, n := range w.nodes[4:] {
+			hearsOrIsHeard := func(o *node) bool {
+				return o != n && !(w.network.cut[n.place][o.place] && w.network.cut[o.place][n.place])
+			}
+			if !slices.ContainsFunc(w.core, hearsOrIsHeard) {
+				assert.False(t, slices.ContainsFunc(w.nodes, hearsOrIsHeard), "seed %d: n%d", seed, n.place+1)
+			}
+		}
+	}
 }
