@@ -119,7 +119,7 @@ func (c *checker) quorumsMeet(n *node, st *raft.Status) {
 
 // mayBeApart says whether a majority of a and one of b can be without a common server.
 func mayBeApart(a, b raft.Configuration) bool {
-	onlyA, onlyB, both := 0, 0, 0
+	onlyA, both := 0, 0
 	for _, m := range a.Members {
 		switch {
 		case m.Role != raft.Voter:
@@ -129,7 +129,7 @@ func mayBeApart(a, b raft.Configuration) bool {
 			onlyA++
 		}
 	}
-	onlyB = b.Voters() - both
+	onlyB := b.Voters() - both
 	// Of the servers that are in both, each majority takes as few as it can.
 	return max(0, a.Voters()/2+1-onlyA)+max(0, b.Voters()/2+1-onlyB) <= both
 }

@@ -4,5 +4,5 @@ package sim
 
 import "time"
 
-// cpuTime is not known here; a campaign then tells no virtual seconds per CPU-second.
+// cpuTime is not known here: what a campaign then tells per CPU-second means nothing.
 func cpuTime() time.Duration { return 0 }

@@ -146,7 +146,7 @@ func TestALeaderWhoseMajorityMissesACommittedOneIsSeen(t *testing.T) {
 	assert.Empty(t, broken(lead(1, of("n1"))), "the configuration was committed in a later term than this")
 }
 
-func TestASnapshotBeyondWhatIsCommittedIsSeen(t *testing.T) {
+func TestASnapshotThatIsGoneIsSeen(t *testing.T) {
 	_, n := committedWorld()
 	n.view.SnapshotIndex = 1
 	assert.Equal(t, "Monotone indexes", broken(func() { n.w.check.step(n) }), "it was at 1 and is gone")
