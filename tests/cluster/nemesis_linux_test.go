@@ -76,9 +76,10 @@ func (n *nemesis) rage(duration time.Duration) {
 	}
 }
 
-// hold leaves things as they are for a time that it draws.
+// hold leaves things as they are for a time that it draws. In the shortest runs there is
+// nothing to draw.
 func (n *nemesis) hold(least, most time.Duration) {
-	time.Sleep(least + time.Duration(n.rand.Int64N(int64(most-least))))
+	time.Sleep(least + time.Duration(n.rand.Int64N(int64(max(most-least, 1)))))
 }
 
 // change brings about other cuts and ills. What is halfway there is as bad as both
@@ -201,4 +202,10 @@ func (n *nemesis) counted() string {
 		parts = append(parts, fmt.Sprintf("%s %d", name, n.count[name]))
 	}
 	return fmt.Sprintf("%d faults (%s)", total, strings.Join(parts, ", "))
+}
+
+func TestFaultsOfTheShortestRunCanBeDrawn(t *testing.T) {
+	require.GreaterOrEqual(t, longestOf(0)/2, shortest, "a cut before a kill lasts half as long as others at most")
+	n := &nemesis{rand: rand.New(rand.NewPCG(1, 0))}
+	require.NotPanics(t, func() { n.hold(0, 0) })
 }
