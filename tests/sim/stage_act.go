@@ -75,21 +75,28 @@ func operatorHears(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "raft: "), "replica: ")
 }
 
-// Add asks a server to add another one.
+// Add asks a server to add another one. What nobody hears, or what is refused, changes nothing
+// in what the operator wants.
 func (s *Stage) Add(at, member int) {
 	m := s.node(member)
-	m.wanted = true
-	s.wish(at, "add "+name(m), func(n *node, done func(error)) { n.replica.AddLearner(m.member(), done) }, func(_ *node, err error) {
-		m.wanted = !nothingDone(err)
+	was := m.wanted
+	s.wish(at, "add "+name(m), func(n *node, done func(error)) {
+		m.wanted = true
+		n.replica.AddLearner(m.member(), done)
+	}, func(_ *node, err error) {
+		m.wanted = was || !nothingDone(err)
 	})
 }
 
 // Remove asks a server to remove another one, or itself.
 func (s *Stage) Remove(at, member int) {
 	m := s.node(member)
-	m.wanted = false
-	s.wish(at, "remove "+name(m), func(n *node, done func(error)) { n.replica.RemoveServer(m.id, done) }, func(n *node, err error) {
-		m.wanted = nothingDone(err) && !errors.Is(err, replica.ErrUnknownMember)
+	was := m.wanted
+	s.wish(at, "remove "+name(m), func(n *node, done func(error)) {
+		m.wanted = false
+		n.replica.RemoveServer(m.id, done)
+	}, func(n *node, err error) {
+		m.wanted = was && nothingDone(err) && !errors.Is(err, replica.ErrUnknownMember)
 		s.w.removed(n, m, err)
 	})
 }

@@ -46,6 +46,20 @@ func TestAPlayEndsLikeEveryRun(t *testing.T) {
 	assert.True(t, s.w.nodes[5].view.Configuration.IsVoter("n6"))
 }
 
+func TestAWishThatIsRefusedChangesNobodysPlace(t *testing.T) {
+	s, told := newPlay(t, StageOptions{Voters: 3, Spares: 1})
+	s.Timeout(1)
+	s.Settle()
+	s.Add(2, 3)
+	s.Remove(2, 4)
+	assert.Equal(t, 2, strings.Count(told.String(), "not the leader"), "%s", told)
+	s.Crash(2, KeepAll)
+	s.Add(2, 4)
+	s.Remove(2, 1)
+	assert.Equal(t, s.w.nodes[:3], s.w.wanted())
+	assert.Nil(t, s.Finish())
+}
+
 // TestAServerThatWasWipedIsAnother lets machines come back as new servers, as often as there is
 // a number for them; the calls that they make and get must find their places in the network.
 func TestAServerThatWasWipedIsAnother(t *testing.T) {
