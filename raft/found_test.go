@@ -126,3 +126,20 @@ func TestAServerThatWasRemovedStillKnowsItAfterARestart(t *testing.T) {
 	_, _, ok := s.NextSnapshot()
 	require.False(t, ok, "a snapshot would be of a cluster that it never belonged to")
 }
+
+// A peer that is down with the last entry before the log's beginning can be told nothing of a
+// commit by a heartbeat, which speaks of index 0 then: to try with each tick would be a storm.
+func TestAPeerThatNeedsASnapshotIsSentHeartbeatsInTheirRhythm(t *testing.T) {
+	s := leaderOf(t, 3)
+	s.Propose([]byte("x"))
+	s.settle()
+	s.answer("n2")
+	s.settle()
+	s.compact()
+	p := s.leader.peers["n3"]
+	p.matchIndex, p.sentCommit, p.inflight = s.log.base-1, s.log.base-2, 0
+	s.takeSent()
+	ticks(s, 3*s.cfg.HeartbeatTicks)
+	s.settle()
+	require.Len(t, appendsTo("n3", s.takeSent()), 3)
+}

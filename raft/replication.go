@@ -62,8 +62,8 @@ func (r *Raft) tickLeader() {
 		p.roundTicks++
 		p.overdue = true
 		// An idle follower would hear of a commit with the next heartbeat only, and
-		// its readers would wait for it.
-		if p.inflight == 0 && p.sentCommit < min(r.commitIndex, p.matchIndex) {
+		// its readers would wait for it. One that needs a snapshot cannot hear of it so.
+		if p.inflight == 0 && p.matchIndex >= r.log.base && p.sentCommit < min(r.commitIndex, p.matchIndex) {
 			r.sendHeartbeat(m.ID, p)
 		}
 	}
