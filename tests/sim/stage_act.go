@@ -76,7 +76,8 @@ func operatorHears(err error) string {
 }
 
 // Add asks a server to add another one. What nobody hears, or what is refused, changes nothing
-// in what the operator wants.
+// in what the operator wants; but what is not answered when the play ends is still wanted then,
+// and asked for again.
 func (s *Stage) Add(at, member int) {
 	m := s.node(member)
 	was := m.wanted
@@ -84,7 +85,9 @@ func (s *Stage) Add(at, member int) {
 		m.wanted = true
 		n.replica.AddLearner(m.member(), done)
 	}, func(_ *node, err error) {
-		m.wanted = was || !nothingDone(err)
+		if s.w.played() {
+			m.wanted = was || !nothingDone(err)
+		}
 	})
 }
 
@@ -96,7 +99,9 @@ func (s *Stage) Remove(at, member int) {
 		m.wanted = false
 		n.replica.RemoveServer(m.id, done)
 	}, func(n *node, err error) {
-		m.wanted = was && nothingDone(err) && !errors.Is(err, replica.ErrUnknownMember)
+		if s.w.played() {
+			m.wanted = was && nothingDone(err) && !errors.Is(err, replica.ErrUnknownMember)
+		}
 		s.w.removed(n, m, err)
 	})
 }
