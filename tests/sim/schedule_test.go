@@ -80,8 +80,7 @@ func (c *schedule) write(words string) { fmt.Fprintf(&c.script, "%s\n----\n\n", 
 // play carries out the schedule, and then lets all faults end.
 func (c *schedule) play(picks []byte) *Failure {
 	for _, pick := range picks[:min(len(picks), maxSchedule)] {
-		actions := c.actions()
-		chosen := actions[int(pick)%len(actions)]
+		chosen := c.choose(pick)
 		c.write(chosen.words)
 		chosen.do()
 		c.reached()
@@ -92,25 +91,17 @@ func (c *schedule) play(picks []byte) *Failure {
 	return c.stage.Finish()
 }
 
-// actions lists what can happen next. The order depends on nothing but the state, and what
-// happens often comes first, so that a byte which the fuzzer changes changes little.
-func (c *schedule) actions() []action {
-	list := c.deliveries()
-	for n := 1; n <= c.stage.Servers(); n++ {
-		list = append(list, c.ofServer(n)...)
+// choose takes the byte's last three bits for what kind of thing happens, and the others for
+// which one. Half of the time it is the arrival of a message: were everything equally likely,
+// servers would crash before any of them had won an election, and no two would ever lead at
+// once.
+func (c *schedule) choose(pick byte) action {
+	kinds := [8]func() []action{c.deliveries, c.deliveries, c.deliveries, c.deliveries, c.timers, c.requests, c.network, c.faults}
+	list := kinds[pick&7]()
+	if len(list) == 0 {
+		list = c.timers() // nothing is under way
 	}
-	if len(c.stage.bag) > 0 {
-		oldest := c.words(0)
-		list = append(list,
-			action{"repeat " + oldest, func() { c.stage.Repeat(c.selects(0)) }},
-			action{"lose " + oldest, func() { c.stage.Lose(c.selects(0)) }})
-	}
-	if len(c.stage.calls) > 0 {
-		p := c.stage.calls[0]
-		which := Select{Label: p.label, From: p.from.place + 1, To: p.to.place + 1, Nth: 1}
-		list = append(list, action{fmt.Sprintf("expire one %s n%d->n%d", which.Label, which.From, which.To), func() { c.stage.Expire(which) }})
-	}
-	return append(list, action{"settle", c.stage.Settle}, action{"heal", c.stage.Heal})
+	return list[int(pick>>3)%len(list)]
 }
 
 func (c *schedule) deliveries() []action {
@@ -140,39 +131,87 @@ func (c *schedule) words(k int) string {
 	return fmt.Sprintf("nth=%d %s n%d->n%d", which.Nth, which.Label, which.From, which.To)
 }
 
-// ofServer lists what can happen to one server, or to the clients that ask it.
-func (c *schedule) ofServer(number int) []action {
-	s, n := c.stage, c.stage.node(number)
-	id := fmt.Sprintf("n%d", number)
-	switch {
-	case n.gone:
-		return nil
-	case !n.up:
-		return []action{{"start " + id, func() { s.Start(number) }}}
+// each lists what can happen to the servers, or be asked of them, that run.
+func (c *schedule) each(list func(number int, n *node, id string) []action) []action {
+	var all []action
+	for number := 1; number <= c.stage.Servers(); number++ {
+		if n := c.stage.node(number); n.up {
+			all = append(all, list(number, n, fmt.Sprintf("n%d", number))...)
+		}
 	}
-	list := []action{
-		{"timeout " + id, func() { s.Timeout(number) }},
-		{"tick " + id + " 5", func() { s.Tick(number, 5) }},
-		c.set(number),
-		{"get " + id + " x", func() { s.Get(number, "x") }},
-		{"crash " + id, func() { s.Crash(number, LoseUnsynced) }},
-		{"crash " + id + " keeping", func() { s.Crash(number, KeepAll) }},
-	}
-	if n.slowLog || n.slowFiles {
-		list = append(list, action{"sync " + id, func() { s.Sync(number) }}, action{"fast " + id, func() { s.Fast(number) }})
-	} else {
-		list = append(list, action{"slow " + id, func() { s.Slow(number, true, true) }})
-	}
-	next := number%s.Servers() + 1
-	if next != number {
-		list = append(list,
-			action{fmt.Sprintf("cut %s->n%d", id, next), func() { s.Cut(number, next) }},
-			action{fmt.Sprintf("cut %s n%d", id, next), func() { s.Cut(number, next); s.Cut(next, number) }})
-	}
-	if n.view.State == raft.Leader {
-		list = append(list, c.ofLeader(number)...)
+	return all
+}
+
+// timers lists those that can run out, and servers that can come back: there is always one.
+func (c *schedule) timers() []action {
+	s := c.stage
+	list := c.each(func(number int, n *node, id string) []action {
+		list := []action{{"timeout " + id, func() { s.Timeout(number) }}, {"tick " + id + " 5", func() { s.Tick(number, 5) }}}
+		if n.view.State == raft.Leader {
+			list[0] = action{"heartbeat " + id, func() { s.Heartbeat(number) }}
+		}
+		return list
+	})
+	for number := 1; number <= s.Servers(); number++ {
+		if n := s.node(number); !n.up && !n.gone {
+			list = append(list, action{fmt.Sprintf("start n%d", number), func() { s.Start(number) }})
+		}
 	}
 	return list
+}
+
+// requests lists what clients and the operator can ask for.
+func (c *schedule) requests() []action {
+	return c.each(func(number int, n *node, id string) []action {
+		list := []action{c.set(number), {"get " + id + " x", func() { c.stage.Get(number, "x") }}}
+		if n.view.State == raft.Leader {
+			list = append(list, c.ofLeader(number)...)
+		}
+		return list
+	})
+}
+
+// network lists what else can become of messages.
+func (c *schedule) network() []action {
+	s := c.stage
+	list := []action{{"settle", s.Settle}, {"heal", s.Heal}}
+	if len(s.bag) > 0 {
+		oldest, which := c.words(0), c.selects(0)
+		list = append(list,
+			action{"repeat " + oldest, func() { s.Repeat(which) }},
+			action{"lose " + oldest, func() { s.Lose(which) }})
+	}
+	if len(s.calls) > 0 {
+		p := s.calls[0]
+		which := Select{Label: p.label, From: p.from.place + 1, To: p.to.place + 1, Nth: 1}
+		list = append(list, action{fmt.Sprintf("expire one %s n%d->n%d", which.Label, which.From, which.To), func() { s.Expire(which) }})
+	}
+	return append(list, c.each(func(number int, _ *node, id string) []action {
+		next := number%s.Servers() + 1
+		if next == number {
+			return nil
+		}
+		return []action{
+			{fmt.Sprintf("cut %s->n%d", id, next), func() { s.Cut(number, next) }},
+			{fmt.Sprintf("cut %s n%d", id, next), func() { s.Cut(number, next); s.Cut(next, number) }},
+		}
+	})...)
+}
+
+// faults lists what can happen to servers that run, and to their disks.
+func (c *schedule) faults() []action {
+	s := c.stage
+	return c.each(func(number int, n *node, id string) []action {
+		list := []action{
+			{"crash " + id, func() { s.Crash(number, LoseUnsynced) }},
+			{"crash " + id + " keeping", func() { s.Crash(number, KeepAll) }},
+			{"slow " + id, func() { s.Slow(number, true, true) }},
+		}
+		if n.slowLog || n.slowFiles {
+			list = append(list[:2], action{"sync " + id, func() { s.Sync(number) }}, action{"fast " + id, func() { s.Fast(number) }})
+		}
+		return list
+	})
 }
 
 func (c *schedule) set(n int) action {
@@ -186,7 +225,7 @@ func (c *schedule) set(n int) action {
 // ofLeader lists what only a leader can be asked for. The last voter stays.
 func (c *schedule) ofLeader(number int) []action {
 	s := c.stage
-	list := []action{{fmt.Sprintf("heartbeat n%d", number), func() { s.Heartbeat(number) }}}
+	var list []action
 	for m := 1; m <= s.Servers(); m++ {
 		switch o := s.node(m); {
 		case o.gone:
@@ -224,14 +263,15 @@ func playSchedule(t *testing.T, data []byte, reproduce string) {
 // TestAScheduleIsPrintedAsAScript: what is printed names messages by what they are.
 func TestAScheduleIsPrintedAsAScript(t *testing.T) {
 	c := newSchedule([]byte{2, 0, 5})
-	c.stage.Timeout(1)
-	if failure := c.play([]byte{0, 1, 0}); failure != nil {
+	if failure := c.play([]byte{4, 8, 0 + 8, 0, 7 + 5*8}); failure != nil {
 		t.Fatal(failure)
 	}
 	want := "cluster 3 spares=0 inflight=1 batch=1 chunk=64 compacting=(n1, n3)\n----\n\n" +
+		"timeout n1\n----\n\n" +
+		"deliver nth=1 RequestVote n1->n3\n----\n\n" +
+		"deliver nth=1 RequestVoteReply n3->n1\n----\n\n" +
 		"deliver nth=1 RequestVote n1->n2\n----\n\n" +
-		"deliver nth=1 RequestVoteReply n2->n1\n----\n\n" +
-		"deliver nth=1 RequestVote n1->n3\n----\n\n"
+		"slow n2\n----\n\n"
 	if got := c.script.String(); got != want {
 		t.Fatalf("%s", got)
 	}
