@@ -117,8 +117,8 @@ type campaign struct {
 // enoughSeeds is the size of a campaign in which everything interesting must happen.
 const enoughSeeds = 2000
 
-// enoughFailures ends a campaign: the first few tell what there is to tell.
-const enoughFailures = 3
+// failuresFlag ends a campaign: the first few failures tell what there is to tell.
+var failuresFlag = flag.Int("failures", 3, "failures that end a campaign")
 
 func (c *campaign) run() {
 	var group sync.WaitGroup
@@ -151,7 +151,7 @@ func (c *campaign) add(res Result) bool {
 		c.told = time.Now()
 		fmt.Fprintln(c.progress, c.rate())
 	}
-	return c.failed < enoughFailures
+	return c.failed < *failuresFlag
 }
 
 func (c *campaign) rate() string {
