@@ -30,6 +30,9 @@ partition: ## The partition suite: scripts, simulated worlds, then real processe
 	go test ./tests/cluster -run Partition -count=1 -timeout 0 -for=$(FOR) -nodes=3 -v
 	go test ./tests/cluster -run Partition -count=1 -timeout 0 -for=$(FOR) -nodes=5 -v
 
+mutants: ## Break each rule on purpose and see that a test notices; M=figure-8: one, with the failure; FULL=1: by every engine
+	go run ./tests/mutants $(if $(FULL),-full) $(M)
+
 # To make an input small that only covers something new would take Go a minute each, hence
 # 100x. At the end of FUZZTIME Go 1.26 may call its own deadline a failure
 # (golang/go#75804): it is one only if there is an input.

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// engine is one way to find out that a rule is broken.
+type engine struct {
+	name string
+	try  func(*bench) (verdict, error)
+}
+
+var engines = []engine{
+	{"scripts", scripts},
+	{"schedules", schedules},
+	{"simulator", worlds},
+	{"unit tests", unitTests},
+}
+
+// verdict is what an engine found.
+type verdict struct {
+	engine string
+	what   string // the script, oracle or test that failed first; "" if none did
+	seed   string
+	cpu    time.Duration
+	text   string
+}
+
+func (v verdict) killed() bool { return v.what != "" }
+
+func (v verdict) String() string {
+	switch {
+	case !v.killed():
+		return "noticed nothing"
+	case v.seed != "":
+		return fmt.Sprintf("killed it: %s, seed %s", v.what, v.seed)
+	}
+	return "killed it: " + v.what
+}
+
+func scripts(b *bench) (verdict, error) {
+	o, err := b.test("tests/scripts", "-test.run=^TestScripts$")
+	return failedTests(o, `(?m)^ +--- FAIL: TestScripts/(\S+)`), err
+}
+
+func unitTests(b *bench) (verdict, error) {
+	var sum verdict
+	for _, pkg := range b.packages() {
+		o, err := b.test(pkg)
+		if err != nil {
+			return verdict{}, err
+		}
+		v := failedTests(o, `(?m)^--- FAIL: (\S+)`)
+		v.cpu += sum.cpu
+		if v.killed() {
+			return v, nil
+		}
+		sum = v
+	}
+	return sum, nil
+}
+
+// failedTests names the first test that failed, and counts the others.
+func failedTests(o outcome, pattern string) verdict {
+	v := verdict{cpu: o.cpu}
+	if !o.failed {
+		return v
+	}
+	v.text = firstLines(o.text, 60)
+	failed := regexp.MustCompile(pattern).FindAllStringSubmatch(o.text, -1)
+	switch {
+	case len(failed) == 0:
+		v.what = strings.TrimSpace(firstLines(o.text, 1))
+	case len(failed) == 1:
+		v.what = failed[0][1]
+	default:
+		v.what = fmt.Sprintf("%s and %d more", failed[0][1], len(failed)-1)
+	}
+	return v
+}
+
+// schedules may use an eighth of the budget: whole worlds find more.
+func schedules(b *bench) (verdict, error) {
+	return b.campaign("^TestSchedulesDrawnAtRandom$", b.budget/8)
+}
+
+func worlds(b *bench) (verdict, error) {
+	return b.campaign("^TestSim$", b.budget-b.sim)
+}
+
+// A campaign is a series of runs, each as long as those before it together, so that a
+// mutant that dies soon costs little. None is so long that the simulator would
+// ask that everything interesting has happened in it.
+const (
+	firstCampaign = 50
+	maxCampaign   = 1000
+)
+
+func (b *bench) campaign(test string, budget time.Duration) (verdict, error) {
+	v := verdict{}
+	for from, seeds := 1, firstCampaign; v.cpu < budget; from, seeds = from+seeds, min(from+seeds, maxCampaign) {
+		o, err := b.test("tests/sim", "-test.run="+test, fmt.Sprint("-from=", from), fmt.Sprint("-seeds=", seeds), "-failures=1")
+		if err != nil {
+			return verdict{}, err
+		}
+		v.cpu += o.cpu
+		b.sim += o.cpu
+		if o.failed {
+			v.what, v.seed, v.text, err = firstFailure(o.text)
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+// report is how the simulator tells a failure: what was promised, and how to see it again.
+var report = regexp.MustCompile(`(?s)at \d+\.\d+ s: ([^:\n]+): ([^\n]*).*?reproduce: [^\n]*-(?:seed|from)=(\d+)`)
+
+// crashed is how a process ends that no oracle could save.
+var crashed = regexp.MustCompile(`(?m)^(panic|fatal error): .*`)
+
+// firstFailure finds the report with the lowest seed: worlds run side by side.
+func firstFailure(text string) (what, seed, report1 string, err error) {
+	lowest := uint64(0)
+	for _, r := range report.FindAllStringSubmatch(text, -1) {
+		n, err := strconv.ParseUint(r[3], 10, 64)
+		if err != nil {
+			return "", "", "", err
+		}
+		if what != "" && n > lowest {
+			continue
+		}
+		lowest, what, seed, report1 = n, r[1], r[3], r[0]
+		if what == "panic" { // the code's own assertion was quicker than any oracle
+			what = "assertion: " + r[2]
+		}
+	}
+	if crash := crashed.FindString(text); what == "" && crash != "" {
+		return crash, "", firstLines(text, 60), nil
+	}
+	if what == "" {
+		return "", "", "", errors.New("the simulator failed, but not because of an oracle:\n" + firstLines(text, 60))
+	}
+	return what, seed, report1, nil
+}
+
+// firstLines is the beginning of a text, for people.
+func firstLines(text string, n int) string {
+	lines := strings.SplitAfterN(text, "\n", n+1)
+	if len(lines) > n {
+		lines[n] = ""
+	}
+	return strings.Join(lines, "")
+}
