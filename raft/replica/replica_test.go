@@ -96,6 +96,22 @@ func TestStepDownLeavesTheOutcomeUnknown(t *testing.T) {
 	require.ErrorIs(t, got, replica.ErrOutcomeUnknown)
 }
 
+// Nobody was told in between: one message deposes the leader, takes its entry away and
+// commits another at the same index. To go by the index would call x done.
+func TestAnEntryOfAnotherTermAtTheSameIndexAnswersNobody(t *testing.T) {
+	r := newRig(t, 3)
+	r.elect()
+	r.answer()
+	got := errors.New("not yet")
+	r.Propose([]byte("x"), func(_ replica.Result, err error) { got = err })
+	r.Flush()
+	a := entries(3, 2, 2, "y")
+	a.LeaderCommit = 3
+	r.appendEntries(a)
+	require.Equal(t, []string{"y"}, r.machine.applied)
+	require.ErrorIs(t, got, replica.ErrOutcomeUnknown)
+}
+
 // The batch that takes the leadership away may also bring the commit.
 func TestWhatIsKnownAtStepDownIsTold(t *testing.T) {
 	r := newRig(t, 3)
