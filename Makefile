@@ -11,7 +11,7 @@ PACKAGES ?= ./...
 IMAGE ?= dbdb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test race sim partition fuzz lint cover run stop docker clean clean-data help
+.PHONY: build test race sim partition mutants fuzz lint cover run stop docker clean clean-data help
 
 build: ## Build ./bin/dbdb
 	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb

@@ -43,9 +43,17 @@ func (v verdict) String() string {
 	return "killed it: " + v.what
 }
 
+// scripts asks more than that one fails: the one that tells of the rule has to.
 func scripts(b *bench) (verdict, error) {
 	o, err := b.test("tests/scripts", "-test.run=^TestScripts$")
-	return failedTests(o, `(?m)^ +--- FAIL: TestScripts/(\S+)`), err
+	if err != nil {
+		return verdict{}, err
+	}
+	v := failedTests(o, `(?m)^ +--- FAIL: TestScripts/(\S+)`, b.script)
+	if b.script != "" && !tells(v.what, b.script) {
+		return verdict{}, fmt.Errorf("the script %q tells of the rule, and did not fail: %s", b.script, v)
+	}
+	return v, nil
 }
 
 func unitTests(b *bench) (verdict, error) {
@@ -55,7 +63,7 @@ func unitTests(b *bench) (verdict, error) {
 		if err != nil {
 			return verdict{}, err
 		}
-		v := failedTests(o, `(?m)^--- FAIL: (\S+)`)
+		v := failedTests(o, `(?m)^--- FAIL: (\S+)`, "")
 		v.cpu += sum.cpu
 		if v.killed() {
 			return v, nil
@@ -65,24 +73,40 @@ func unitTests(b *bench) (verdict, error) {
 	return sum, nil
 }
 
-// failedTests names the first test that failed, and counts the others.
-func failedTests(o outcome, pattern string) verdict {
+// failedTests names one of the tests that failed, the wanted one or else the first, and
+// counts the others. What it printed comes first.
+func failedTests(o outcome, pattern, wanted string) verdict {
 	v := verdict{cpu: o.cpu}
 	if !o.failed {
 		return v
 	}
-	v.text = firstLines(o.text, 60)
-	failed := regexp.MustCompile(pattern).FindAllStringSubmatch(o.text, -1)
-	switch {
-	case len(failed) == 0:
-		v.what = strings.TrimSpace(firstLines(o.text, 1))
-	case len(failed) == 1:
-		v.what = failed[0][1]
-	default:
-		v.what = fmt.Sprintf("%s and %d more", failed[0][1], len(failed)-1)
+	failed := regexp.MustCompile(pattern).FindAllStringSubmatchIndex(o.text, -1)
+	if len(failed) == 0 {
+		v.what, v.text = strings.TrimSpace(firstLines(o.text, 1)), firstLines(o.text, 60)
+		return v
+	}
+	best := failed[0]
+	for _, f := range failed {
+		if tells(o.text[f[2]:f[3]], wanted) {
+			best = f
+			break
+		}
+	}
+	v.what, v.text = o.text[best[2]:best[3]], firstLines(o.text[best[0]:], 60)
+	if n := len(failed) - 1; n > 0 {
+		v.what += fmt.Sprintf(" and %d more", n)
 	}
 	return v
 }
+
+// tells says whether a script, as it is named by its folder, its place and maybe how many
+// others failed, is the one of a name.
+func tells(path, name string) bool {
+	path, _, _ = strings.Cut(path, " ")
+	return name != "" && numbered.MatchString(path) && numbered.ReplaceAllString(path, "") == name
+}
+
+var numbered = regexp.MustCompile(`^[^/]+/\d+-`)
 
 // schedules may use an eighth of the budget: whole worlds find more.
 func schedules(b *bench) (verdict, error) {

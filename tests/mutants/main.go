@@ -54,9 +54,9 @@ func run(names []string, full bool, budget time.Duration) error {
 		if err != nil || !tell(table, m, verdicts, len(names) > 0) {
 			failed++
 		}
-	}
-	if len(names) > 0 {
-		fmt.Printf("\nto see it again, or in a debugger: git apply tests/mutants/%s.patch, then what failed; git apply -R undoes it\n", names[0])
+		if len(names) > 0 {
+			fmt.Printf("\nto see it again, or in a debugger: git apply tests/mutants/%s.patch, then what failed; git apply -R undoes it\n", m.name)
+		}
 	}
 	fmt.Println()
 	if err := table.Flush(); err != nil {

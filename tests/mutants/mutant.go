@@ -15,12 +15,13 @@ import (
 
 // mutant is dbdb with one rule broken.
 type mutant struct {
-	name  string
-	rule  string // of the paper, the thesis or DESIGN.md
-	how   string // the code no longer keeps it
-	seen  string // what somebody would see of that
-	patch string // the whole file
-	files []string
+	name   string
+	rule   string // of the paper, the thesis or DESIGN.md
+	how    string // the code no longer keeps it
+	seen   string // what somebody would see of that
+	script string // of tests/scripts, that tells of the rule; "" if none does
+	patch  string // the whole file
+	files  []string
 }
 
 // load reads the patches of a folder: those that are named, or all.
@@ -56,7 +57,7 @@ func load(dir string, names []string) ([]mutant, error) {
 	return mutants, nil
 }
 
-var header = regexp.MustCompile(`(?s)^Rule: (.+?)\nHow: (.+?)\nSeen: (.+?)\n\n(--- a/.*)$`)
+var header = regexp.MustCompile(`(?s)^Rule: (.+?)\nHow: (.+?)\nSeen: (.+?)\n(?:Script: (\S+)\n)?\n(--- a/.*)$`)
 
 // patched names the files of a diff. A file that is new or removed has /dev/null on one
 // side, so its two names differ.
@@ -68,8 +69,8 @@ func parse(name, text string) (mutant, error) {
 		return mutant{}, fmt.Errorf("%s.patch does not open with Rule, How and Seen, an empty line and a diff", name)
 	}
 	line := func(s string) string { return strings.Join(strings.Fields(s), " ") }
-	m := mutant{name: name, rule: line(parts[1]), how: line(parts[2]), seen: line(parts[3]), patch: text}
-	for _, f := range patched.FindAllStringSubmatch(parts[4], -1) {
+	m := mutant{name: name, rule: line(parts[1]), how: line(parts[2]), seen: line(parts[3]), script: parts[4], patch: text}
+	for _, f := range patched.FindAllStringSubmatch(parts[5], -1) {
 		old, isOld := strings.CutPrefix(f[1], "a/")
 		now, isNew := strings.CutPrefix(f[2], "b/")
 		if !isOld || !isNew || old != now {

@@ -35,6 +35,11 @@ func TestEveryPatchAppliesAndChangesOnlyWhatShips(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			assert.Regexp(t, `^[a-z0-9]+(-[a-z0-9]+)+$`, m.name, "words")
 			assert.Regexp(t, `Figure \d|§\d|"Why it is safe"`, m.rule, "whose rule is it?")
+			if m.script != "" {
+				found, err := filepath.Glob(filepath.Join(root, "tests/scripts/*/[0-9]*-"+m.script+".txt"))
+				require.NoError(t, err)
+				assert.Len(t, found, 1, "script %s", m.script)
+			}
 			assert.Empty(t, same[m.how], "another mutant is the same")
 			same[m.how] = m.name
 			dir := t.TempDir()
@@ -74,6 +79,13 @@ func TestWhatAPatchSays(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, mutant{name: "all-wrong", rule: "Figure 2, all of it.", how: "it does not.", seen: "Nothing works.", patch: patchText, files: []string{"raft/types.go"}}, m)
 	assert.Equal(t, []string{"raft"}, m.packages())
+}
+
+func TestAPatchMayNameTheScriptThatTellsOfIt(t *testing.T) {
+	m, err := parse("all-wrong", strings.Replace(patchText, "works.\n", "works.\nScript: a-word\n", 1))
+	require.NoError(t, err)
+	assert.Equal(t, "a-word", m.script)
+	assert.Equal(t, "Nothing works.", m.seen)
 }
 
 func TestAPatchThatSaysTooLittleOrMakesFilesIsRefused(t *testing.T) {
@@ -138,10 +150,22 @@ func TestTheLowestSeedIsTold(t *testing.T) {
 
 func TestTestsThatFailedAreNamed(t *testing.T) {
 	pattern := `(?m)^--- FAIL: (\S+)`
-	assert.Equal(t, "TestA", failedTests(outcome{failed: true, text: "--- FAIL: TestA (0.1s)\n"}, pattern).what)
-	assert.Equal(t, "TestA and 1 more", failedTests(outcome{failed: true, text: "--- FAIL: TestA (0.1s)\n--- FAIL: TestB (0.1s)\n"}, pattern).what)
-	assert.Equal(t, "panic: no", failedTests(outcome{failed: true, text: "panic: no\nmore\n"}, pattern).what)
-	assert.False(t, failedTests(outcome{text: "PASS\n"}, pattern).killed())
+	assert.Equal(t, "TestA", failedTests(outcome{failed: true, text: "--- FAIL: TestA (0.1s)\n"}, pattern, "").what)
+	assert.Equal(t, "TestA and 1 more", failedTests(outcome{failed: true, text: "--- FAIL: TestA (0.1s)\n--- FAIL: TestB (0.1s)\n"}, pattern, "").what)
+	assert.Equal(t, "panic: no", failedTests(outcome{failed: true, text: "panic: no\nmore\n"}, pattern, "").what)
+	assert.False(t, failedTests(outcome{text: "PASS\n"}, pattern, "").killed())
+}
+
+func TestTheScriptThatTellsOfTheRuleIsNamedFirst(t *testing.T) {
+	text := "--- FAIL: 01-a/01-x (0s)\n    one\n--- FAIL: 02-b/07-y (0s)\n    two\n"
+	v := failedTests(outcome{failed: true, text: text}, `(?m)^--- FAIL: (\S+)`, "y")
+	assert.Equal(t, "02-b/07-y and 1 more", v.what)
+	assert.Equal(t, "--- FAIL: 02-b/07-y (0s)\n    two\n", v.text)
+	assert.True(t, tells(v.what, "y"))
+	assert.False(t, tells(v.what, "x"))
+	assert.False(t, tells("", "y"))
+	assert.False(t, tells("02-b/07-not-y", "y"))
+	assert.False(t, tells("y", "y"), "a script has a folder and a place")
 }
 
 func TestASurvivorIsToldAndCounted(t *testing.T) {
