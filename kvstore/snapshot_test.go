@@ -121,7 +121,7 @@ func TestWritesDuringWriteToDoNotShow(t *testing.T) {
 	first := written(t, state)
 
 	var buf bytes.Buffer
-	writing := make(chan struct{})
+	writing, changed := make(chan struct{}), make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		_, err := state.WriteTo(writerFunc(func(p []byte) (int, error) {
@@ -129,6 +129,7 @@ func TestWritesDuringWriteToDoNotShow(t *testing.T) {
 			case <-writing:
 			default:
 				close(writing) // from now on there is a WriteTo under way
+				<-changed      // or it might be over before the first change
 			}
 			return buf.Write(p)
 		}))
@@ -136,6 +137,9 @@ func TestWritesDuringWriteToDoNotShow(t *testing.T) {
 	})
 	<-writing
 	for i := before + 1; i <= 3*before; i++ {
+		if i == 2*before {
+			close(changed) // the other changes are made beside it
+		}
 		op, value := Set, "new"
 		if i%3 == 0 {
 			op, value = Del, ""
