@@ -14,6 +14,7 @@ import (
 // bench is where one mutant is tried.
 type bench struct {
 	mutant
+	sound  *bench // of the code as it is
 	root   string
 	dir    string // temporary: the patched files, and test binaries
 	budget time.Duration

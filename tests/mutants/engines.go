@@ -135,11 +135,26 @@ func (b *bench) campaign(test string, budget time.Duration) (verdict, error) {
 		v.cpu += o.cpu
 		b.sim += o.cpu
 		if o.failed {
-			v.what, v.seed, v.text, err = firstFailure(o.text)
+			if v.what, v.seed, v.text, err = firstFailure(o.text); err == nil {
+				err = b.isItsOwn(test, v.seed)
+			}
 			return v, err
 		}
 	}
 	return v, nil
+}
+
+// isItsOwn makes sure that a seed does not fail on the code as it is, too: then it would say
+// nothing of the mutant, and something of dbdb.
+func (b *bench) isItsOwn(test, seed string) error {
+	if seed == "" {
+		return nil
+	}
+	o, err := b.sound.test("tests/sim", "-test.run="+test, "-from="+seed, "-seeds=1")
+	if err == nil && o.failed {
+		err = fmt.Errorf("seed %s fails without the patch, too:\n%s", seed, firstLines(o.text, 60))
+	}
+	return err
 }
 
 // report is how the simulator tells a failure: what was promised, and how to see it again.

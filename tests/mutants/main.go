@@ -38,6 +38,11 @@ func run(names []string, full bool, budget time.Duration) error {
 	if err != nil {
 		return err
 	}
+	sound, err := prepare(mutant{}, budget)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(sound.dir)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "mutant\tkilled by\twhat failed\tseed\tCPU")
 	failed := 0
@@ -46,7 +51,7 @@ func run(names []string, full bool, budget time.Duration) error {
 		if len(names) > 0 {
 			fmt.Printf("\n%s\n", m.patch)
 		}
-		verdicts, err := try(m, full, budget)
+		verdicts, err := try(m, sound, full, budget)
 		if err != nil {
 			fmt.Printf("    FAILED: %v\n", err)
 			fmt.Fprintf(table, "%s\tFAILED\t\t\t\n", m.name)
@@ -70,11 +75,12 @@ func run(names []string, full bool, budget time.Duration) error {
 }
 
 // try lets the engines at a mutant, until one has killed it or, if full, all of them.
-func try(m mutant, full bool, budget time.Duration) (verdicts []verdict, err error) {
+func try(m mutant, sound *bench, full bool, budget time.Duration) (verdicts []verdict, err error) {
 	b, err := prepare(m, budget)
 	if err != nil {
 		return nil, err
 	}
+	b.sound = sound
 	defer func() {
 		if left := os.RemoveAll(b.dir); err == nil {
 			err = left

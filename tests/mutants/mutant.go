@@ -119,7 +119,8 @@ func (m mutant) apply(root, dir string) error {
 	return nil
 }
 
-// prepare makes a bench with the patched files and the overlay that names them.
+// prepare makes a bench with the patched files and the overlay that names them. The zero
+// mutant has none: that is a bench of the code as it is.
 func prepare(m mutant, budget time.Duration) (*bench, error) {
 	root, err := os.Getwd()
 	if err != nil {
@@ -130,8 +131,10 @@ func prepare(m mutant, budget time.Duration) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{mutant: m, root: root, dir: dir, budget: budget}
-	if err := m.apply(root, dir); err != nil {
-		return nil, err
+	if len(m.files) > 0 {
+		if err := m.apply(root, dir); err != nil {
+			return nil, err
+		}
 	}
 	replace := map[string]string{}
 	for _, f := range m.files {
