@@ -34,6 +34,7 @@ func (r *Raft) ReadIndex(id uint64) error {
 // are not dropped (etcd#12680).
 func (r *Raft) startReadRound() {
 	q := &r.leader.reads
+	r.finishReadRound() // whoever was to answer may have been removed meanwhile
 	if q.active || len(q.waiting) == 0 || !r.committedInTerm() {
 		return
 	}

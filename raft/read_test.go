@@ -107,3 +107,18 @@ func TestADeposedLeaderConfirmsNothing(t *testing.T) {
 	s.answer("n2")
 	require.Empty(t, s.reads)
 }
+
+// Of two servers one does not answer and is removed: nobody else will ever end the round.
+func TestARoundEndsWhenWhoeverWasToAnswerIsRemoved(t *testing.T) {
+	s := leaderOf(t, 2)
+	s.ReadIndex(1)
+	s.flush()
+	require.Empty(t, s.reads)
+	_, _, err := s.RemoveServer("n2")
+	require.NoError(t, err)
+	s.settle()
+	require.Equal(t, []ReadState{{ID: 1, Index: 2}}, s.reads)
+	s.ReadIndex(2)
+	s.settle()
+	require.Equal(t, ReadState{ID: 2, Index: 3}, s.reads[1])
+}
