@@ -264,6 +264,21 @@ func TestATransferIsDoneAlsoIfTheLeadershipIsLostOtherwise(t *testing.T) {
 	require.Equal(t, told{nil}, w)
 }
 
+// What became of the first one must not be told of the second one's end: the other server was
+// told to lead by the first, and may be late.
+func TestATransferThatIsGivenUpIsAnsweredBeforeTheNextBegins(t *testing.T) {
+	r := leading(t)
+	var w told
+	r.TransferLeadership("n3", w.next())
+	r.Flush()
+	r.transport.timeouts[0].done(raft.TimeoutNowReply{}, errors.New("unreachable"))
+	r.tick(19)
+	r.Tick() // it is given up, and in the same batch
+	r.TransferLeadership("n2", w.next())
+	require.ErrorIs(t, w[0], replica.ErrOutcomeUnknown)
+	require.Equal(t, errNotYet, w[1])
+}
+
 func TestATransferThatTakesTooLongIsGivenUp(t *testing.T) {
 	r := leading(t)
 	var w told

@@ -11,6 +11,7 @@ func (p *Replica) TransferLeadership(to raft.NodeID, done func(error)) {
 		return
 	}
 	p.noticeLeadership()
+	p.noticeTransfer() // or those who asked for one that was given up would wait for this one's end
 	if err := p.raft.TransferLeadership(to); err != nil || !p.raft.Transferring() {
 		done(err)
 		return
