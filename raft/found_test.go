@@ -96,22 +96,22 @@ func TestAServerWhoseConfigurationWasNeverCommittedHearsThatItIsNoMember(t *test
 	s := start(t, Config{}, Restored{Term: 2, Entries: logOf(members(1).without("n1").with(Member{ID: "n2", Role: Voter}), 1, 2)})
 	a := configured(from(2, 2, 2, 2), Configuration{}.with(Member{ID: "n1"}).with(Member{ID: "n2", Role: Voter}))
 	require.True(t, s.HandleAppendEntries(a).Success)
-	told := func(commit Index) {
-		s.HandleRequestVoteReply("n2", RequestVoteArgs{Term: 3, PreVote: true}, RequestVoteReply{Term: 2, RemovedAt: 1, CommitIndex: commit})
+	told := func(commit Term) {
+		s.HandleRequestVoteReply("n2", RequestVoteArgs{Term: 3, PreVote: true}, RequestVoteReply{Term: 2, RemovedAt: 1, CommitTerm: commit})
 	}
 	told(2)
 	require.Zero(t, s.RemovedAt(), "who says so may not have heard of it yet")
 	told(3)
-	require.Equal(t, Index(1), s.RemovedAt(), "what is committed at 3 is something else")
+	require.Equal(t, Index(1), s.RemovedAt(), "what is committed goes on without it")
 }
 
-// How far a peer has committed is news only of a removal. A server that has just started knows
+// What a peer has committed is news only of a removal. A server that has just started knows
 // nothing of what is committed: its configurations begin at index 0, which is no removal either.
 func TestAVoteThatTellsOfNoRemovalIsAVote(t *testing.T) {
 	s := start(t, Config{}, Restored{Term: 2, Entries: logOf(members(3), 1, 2)})
 	s.ElectionTimeout()
 	ask := RequestVoteArgs{Term: 3, CandidateID: "n1", PreVote: true}
-	s.HandleRequestVoteReply("n2", ask, RequestVoteReply{Term: 2, VoteGranted: true, CommitIndex: 2})
+	s.HandleRequestVoteReply("n2", ask, RequestVoteReply{Term: 2, VoteGranted: true, CommitTerm: 2})
 	require.Equal(t, Candidate, s.state)
 }
 

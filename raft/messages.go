@@ -30,9 +30,9 @@ type RequestVoteReply struct {
 	// candidate. A server that was down while it was removed learns it here: nobody
 	// else speaks to it any more.
 	RemovedAt Index
-	// CommitIndex, if RemovedAt is not 0, is how far whoever says so has committed: up to
-	// there, no configuration has the candidate again.
-	CommitIndex Index
+	// CommitTerm, if RemovedAt is not 0, is the term of the last entry that whoever says so
+	// has committed: no configuration of an earlier term has the candidate again.
+	CommitTerm Term
 }
 
 // AppendEntriesArgs: "invoked by leader to replicate log entries; also used as
@@ -265,8 +265,8 @@ func (a ReadIndexArgs) Validate() error {
 
 // Validate says whether a reply is one that a server could have sent.
 func (rep RequestVoteReply) Validate() error {
-	if rep.Term > MaxTerm || rep.CommitIndex > MaxIndex || rep.RemovedAt > rep.CommitIndex {
-		return malformed("term %d, removed at %d of %d", rep.Term, rep.RemovedAt, rep.CommitIndex)
+	if rep.Term > MaxTerm || rep.CommitTerm > MaxTerm || rep.RemovedAt > MaxIndex {
+		return malformed("term %d, removed at %d, committed in term %d", rep.Term, rep.RemovedAt, rep.CommitTerm)
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func (r *Raft) refusalOf(id NodeID) RequestVoteReply {
 		}
 	}
 	if rep.RemovedAt = r.configurations[0].index; rep.RemovedAt > 0 {
-		rep.CommitIndex = r.commitIndex
+		rep.CommitTerm = r.log.term(r.commitIndex)
 	}
 	return rep
 }
@@ -180,8 +180,9 @@ func (r *Raft) askWhetherRemoved() {
 
 // isNews says whether a committed configuration without this server, of which a peer
 // speaks, is one that its own log does not know, or ends with. Where the log goes on to a
-// newer one, that is the one in force, or it will never be: a peer that has not committed so
-// far does not know yet that this server was added again; one that has knows that it was not.
+// newer one, that is the one in force, or it will never be. Which of the two, the terms tell,
+// as they never fall along a log: a peer that has committed an entry of a later term would know
+// the newer one, were it committed. Any other does not know yet that this server was added again.
 // To go by the newest index alone would not do: a leader that was cut off may have put
 // configurations of its own at higher ones, which nobody will commit.
 func (r *Raft) isNews(rep RequestVoteReply) bool {
@@ -190,7 +191,7 @@ func (r *Raft) isNews(rep RequestVoteReply) bool {
 	}
 	for k, c := range r.configurations[1:] {
 		if rep.RemovedAt == r.configurations[k].index {
-			return c.index <= rep.CommitIndex
+			return r.log.term(c.index) < rep.CommitTerm
 		}
 	}
 	return true

@@ -391,12 +391,12 @@ func TestAnAnswerToARequestForAVoteTellsOfTheRemoval(t *testing.T) {
 	s.HandleAppendEntries(configured(from(2, 1, 1, 2), outOf(3, "n3")))
 	require.Zero(t, s.HandleRequestVote(n3asks(true)).RemovedAt, "not committed: it may be needed")
 	s.HandleAppendEntries(commits(2, 2))
-	require.Equal(t, RequestVoteReply{Term: 2, RemovedAt: 2, CommitIndex: 2}, s.HandleRequestVote(n3asks(false)), "a leader is heard")
+	require.Equal(t, RequestVoteReply{Term: 2, RemovedAt: 2, CommitTerm: 2}, s.HandleRequestVote(n3asks(false)), "a leader is heard")
 	member := n3asks(true)
 	member.CandidateID = "n2"
 	require.Zero(t, s.HandleRequestVote(member).RemovedAt)
 	ticks(s, s.cfg.ElectionTicks)
-	require.Equal(t, RequestVoteReply{Term: 2, RemovedAt: 2, CommitIndex: 2}, s.HandleRequestVote(n3asks(true)), "none is heard")
+	require.Equal(t, RequestVoteReply{Term: 2, RemovedAt: 2, CommitTerm: 2}, s.HandleRequestVote(n3asks(true)), "none is heard")
 	s.HandleAppendEntries(configured(from(2, 2, 2, 2), members(3)))
 	require.Zero(t, s.HandleRequestVote(n3asks(true)).RemovedAt, "it is about to come back")
 }

@@ -46,7 +46,7 @@ func FuzzDecodeRequestVoteArgs(f *testing.F) {
 }
 
 func FuzzDecodeRequestVoteReply(f *testing.F) {
-	f.Add(EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812, CommitIndex: 900}))
+	f.Add(EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812, CommitTerm: 5}))
 	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, data, EncodeRequestVoteReply, DecodeRequestVoteReply) })
 }
 

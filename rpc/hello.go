@@ -27,7 +27,7 @@ import (
 // for refused, its cluster ID, its NodeID, the reason. All are strings but the two numbers.
 //
 // The version stands for the layout of everything behind the hello, too. Version 1 knew
-// neither lanes nor InstallSnapshot and TimeoutNow; version 2 no CommitIndex in
+// neither lanes nor InstallSnapshot and TimeoutNow; version 2 no CommitTerm in
 // RequestVoteReply.
 const (
 	helloMagic   = "dbdb-raft"

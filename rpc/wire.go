@@ -58,7 +58,7 @@ func EncodeRequestVoteReply(buf []byte, r raft.RequestVoteReply) []byte {
 	buf = binary.AppendUvarint(buf, uint64(r.Term))
 	buf = appendBool(buf, r.VoteGranted)
 	buf = binary.AppendUvarint(buf, uint64(r.RemovedAt))
-	return binary.AppendUvarint(buf, uint64(r.CommitIndex))
+	return binary.AppendUvarint(buf, uint64(r.CommitTerm))
 }
 
 // DecodeRequestVoteReply reads what EncodeRequestVoteReply wrote.
@@ -68,7 +68,7 @@ func DecodeRequestVoteReply(data []byte) (raft.RequestVoteReply, error) {
 		Term:        raft.Term(d.uvarint()),
 		VoteGranted: d.bool(),
 		RemovedAt:   raft.Index(d.uvarint()),
-		CommitIndex: raft.Index(d.uvarint()),
+		CommitTerm:  raft.Term(d.uvarint()),
 	}
 	return checked(&d, r)
 }

@@ -54,7 +54,7 @@ func samples(t *testing.T) map[string][]byte {
 	require.NoError(t, err)
 	return map[string][]byte{
 		"request-vote-args":      EncodeRequestVoteArgs(nil, vote),
-		"request-vote-reply":     EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812, CommitIndex: 900}),
+		"request-vote-reply":     EncodeRequestVoteReply(nil, raft.RequestVoteReply{Term: 6, VoteGranted: true, RemovedAt: 812, CommitTerm: 5}),
 		"append-entries-args":    EncodeAppendEntriesArgs(nil, sampleAppend()),
 		"append-entries-reply":   EncodeAppendEntriesReply(nil, raft.AppendEntriesReply{Term: 6, ConflictIndex: 130, ConflictTerm: 5}),
 		"install-snapshot-args":  EncodeInstallSnapshotArgs(nil, sampleChunk()),
@@ -152,7 +152,7 @@ func TestDecodeGivesBackWhatWasEncoded(t *testing.T) {
 		}
 		back(t, vote, EncodeRequestVoteArgs, DecodeRequestVoteArgs)
 		removed := genIndex.Draw(t, "removed")
-		back(t, raft.RequestVoteReply{Term: term, VoteGranted: rapid.Bool().Draw(t, "ok"), RemovedAt: removed, CommitIndex: removed + 7}, EncodeRequestVoteReply, DecodeRequestVoteReply)
+		back(t, raft.RequestVoteReply{Term: term, VoteGranted: rapid.Bool().Draw(t, "ok"), RemovedAt: removed, CommitTerm: term}, EncodeRequestVoteReply, DecodeRequestVoteReply)
 		back(t, raft.AppendEntriesReply{Term: term, Success: rapid.Bool().Draw(t, "ok"),
 			ConflictIndex: genIndex.Draw(t, "i"), ConflictTerm: genTerm.Draw(t, "t")}, EncodeAppendEntriesReply, DecodeAppendEntriesReply)
 		back(t, drawChunk(t, term), EncodeInstallSnapshotArgs, DecodeInstallSnapshotArgs)

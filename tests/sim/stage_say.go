@@ -64,7 +64,7 @@ func describeReply(args, reply any) described {
 	case raft.RequestVoteReply:
 		text = fmt.Sprintf("term %d, %s", r.Term, choose(r.VoteGranted, "granted", "refused"))
 		if r.RemovedAt > 0 {
-			text += fmt.Sprintf(", removed at %d as of %d", r.RemovedAt, r.CommitIndex)
+			text += fmt.Sprintf(", removed at %d, committed in term %d", r.RemovedAt, r.CommitTerm)
 		}
 	case raft.AppendEntriesReply:
 		a := args.(raft.AppendEntriesArgs)
