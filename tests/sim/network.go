@@ -214,6 +214,7 @@ func (t *transport) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(ra
 func (t *transport) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
 	t.n.w.check.chunkLeaves(t.n, a)
 	call(t.n, to, installSnapshot, snapshotCodec, a, done, func(dest *node, a raft.InstallSnapshotArgs, reply func(raft.InstallSnapshotReply)) {
+		dest.heard = dest.w.now
 		dest.replica.InstallSnapshot(a, func(rep raft.InstallSnapshotReply) {
 			dest.w.check.installationLeaves(dest, a, rep)
 			reply(rep)
