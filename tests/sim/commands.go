@@ -93,6 +93,9 @@ func (c *clients) goOn(op *operation) {
 	}
 	again := &operation{client: op.client, kind: op.kind, key: op.key, value: op.value, data: op.data, sum: op.sum, tries: op.tries + 1}
 	w.at(w.rare.exponential(w.profile.repeatDelay), func() {
+		if w.calm {
+			return // a write would be no quiet
+		}
 		again.node = w.nodes[w.rare.IntN(len(w.nodes))]
 		if w.rare.IntN(2) == 0 {
 			again.node = w.nodes[c.hints[op.client]]
