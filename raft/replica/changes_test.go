@@ -264,15 +264,22 @@ func TestATransferIsDoneAlsoIfTheLeadershipIsLostOtherwise(t *testing.T) {
 	require.Equal(t, told{nil}, w)
 }
 
-// What became of the first one must not be told of the second one's end: the other server was
-// told to lead by the first, and may be late.
-func TestATransferThatIsGivenUpIsAnsweredBeforeTheNextBegins(t *testing.T) {
+// nearlyGivenUp is a leader that has told n3 to lead, and heard nothing, for an election
+// timeout but one tick.
+func nearlyGivenUp(t *testing.T, w *told) *rig {
 	r := leading(t)
-	var w told
 	r.TransferLeadership("n3", w.next())
 	r.Flush()
 	r.transport.timeouts[0].done(raft.TimeoutNowReply{}, errors.New("unreachable"))
 	r.tick(19)
+	return r
+}
+
+// What became of the first one must not be told of the second one's end: the other server was
+// told to lead by the first, and may be late.
+func TestATransferThatIsGivenUpIsAnsweredBeforeTheNextBegins(t *testing.T) {
+	var w told
+	r := nearlyGivenUp(t, &w)
 	r.Tick() // it is given up, and in the same batch
 	r.TransferLeadership("n2", w.next())
 	require.ErrorIs(t, w[0], replica.ErrOutcomeUnknown)
@@ -280,12 +287,8 @@ func TestATransferThatIsGivenUpIsAnsweredBeforeTheNextBegins(t *testing.T) {
 }
 
 func TestATransferThatTakesTooLongIsGivenUp(t *testing.T) {
-	r := leading(t)
 	var w told
-	r.TransferLeadership("n3", w.next())
-	r.Flush()
-	r.transport.timeouts[0].done(raft.TimeoutNowReply{}, errors.New("unreachable"))
-	r.tick(19)
+	r := nearlyGivenUp(t, &w)
 	require.Equal(t, told{errNotYet}, w)
 	require.Greater(t, len(r.transport.timeouts), 1, "it was asked again")
 	r.tick(1)
