@@ -141,14 +141,19 @@ func (s *Stage) Servers() int { return len(s.w.nodes) }
 // Up says whether a server runs.
 func (s *Stage) Up(n int) bool { return s.node(n).up }
 
-// input is one thing that happens to a server that runs.
-func (s *Stage) input(number int, happen func(n *node)) {
+// running lets something happen to a server that runs.
+func (s *Stage) running(number int, happen func(n *node)) {
 	n := s.node(number)
 	if !n.up {
 		s.say("%s is down", name(n))
 		return
 	}
-	s.do(func() { n.input(func() { happen(n) }) })
+	s.do(func() { happen(n) })
+}
+
+// input is one thing that happens to a server that runs.
+func (s *Stage) input(number int, happen func(n *node)) {
+	s.running(number, func(n *node) { n.input(func() { happen(n) }) })
 }
 
 // Timeout lets a server's election timer run out.
@@ -164,11 +169,7 @@ func (s *Stage) Heartbeat(n int) {
 // Tick lets time pass for one server: a tick is 10 ms.
 func (s *Stage) Tick(n, ticks int) {
 	for range ticks {
-		s.input(n, func(n *node) {
-			n.ticks++
-			n.transfersEnd()
-			n.replica.Tick()
-		})
+		s.running(n, func(n *node) { n.tick() })
 	}
 }
 
