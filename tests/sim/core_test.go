@@ -58,6 +58,21 @@ func TestASaveUnderWayWithoutAConfigurationSpoilsNoCore(t *testing.T) {
 	assert.NotNil(t, w.drawCore())
 }
 
+// Without pre-votes, who does not know of a member can keep it from ever being elected.
+func TestWithoutPreVotesACoreKnowsItsConfiguration(t *testing.T) {
+	for _, noPreVote := range []bool{false, true} {
+		w := foundedWorld(3)
+		w.profile.raft.NoPreVote = noPreVote
+		founding := cell{kind: raft.EntryConfiguration, term: 1}
+		w.check.committed = []commitment{{founding, 1}}
+		assert.Equal(t, noPreVote, w.drawCore() == nil, "nobody has it on its disk")
+		for _, n := range w.nodes {
+			n.lasting.durable.log = []cell{founding}
+		}
+		assert.NotNil(t, w.drawCore())
+	}
+}
+
 func TestWhoIsCutOffFromEverybodyStaysSo(t *testing.T) {
 	for seed := range uint64(20) {
 		w, _ := busyWorld(t, seed, 7)
