@@ -87,6 +87,9 @@ func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
 		r.trace(RuleLeaderKnown, a.CandidateID, 0, a.Term)
 		return r.refusalOf(a.CandidateID)
 	}
+	if !r.isUpToDate(a) {
+		r.isNeeded = true // see mayCampaign
+	}
 	if a.PreVote {
 		return r.handlePreVote(a)
 	}
@@ -109,7 +112,7 @@ func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
 	return RequestVoteReply{Term: r.currentTerm, VoteGranted: true}
 }
 
-// handlePreVote changes nothing. A refusal carries the own term, so that a server
+// handlePreVote changes nothing durable. A refusal carries the own term, so that a server
 // with the longer log and the lower term learns the term that it must beat: else
 // the two could stand off for ever (databendlabs/openraft#1796).
 func (r *Raft) handlePreVote(a RequestVoteArgs) RequestVoteReply {

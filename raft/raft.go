@@ -69,6 +69,9 @@ type Raft struct {
 	removedAt Index
 	wasMember bool // of some configuration in the log or the snapshot
 	tookPart  bool // as a member, since the start; see Status.TookPart
+	// isNeeded says that somebody for whom this server is a voter asked for its vote, and
+	// cannot have it, as the log here is the newer one. A word from a leader clears it.
+	isNeeded bool
 
 	// lostElections counts the elections without a result since a leader was heard.
 	lostElections int

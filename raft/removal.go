@@ -85,9 +85,11 @@ func (r *Raft) Contacts() Configuration {
 // leaveIfRemoved ends a leadership whose server is not a voter of the committed
 // configuration any more: "once it commits Cnew, it steps down" (thesis §4.2.2). To
 // step down earlier could lose the change, to stay would be to lead a cluster that it
-// is no part of. The voter that is furthest takes over at once.
+// is no part of. The voter that is furthest takes over at once. A learner that was elected
+// leaves in the same way, and not before its first entry is committed: from then on the
+// voters can elect each other again.
 func (r *Raft) leaveIfRemoved() {
-	if len(r.configurations) > 1 || r.Configuration().IsVoter(r.cfg.ID) {
+	if len(r.configurations) > 1 || !r.committedInTerm() || r.Configuration().IsVoter(r.cfg.ID) {
 		return
 	}
 	if to := r.successor(); to != nobody && r.leader.peers[to].matchIndex == r.log.lastIndex() {
@@ -99,11 +101,12 @@ func (r *Raft) leaveIfRemoved() {
 
 // mayCampaign says whether this server may start an election: it is a voter of the
 // configuration in use; or of the one before, as long as nobody knows that the newest
-// is committed. Such a server may be the only one whose log can win
-// (thesis §4.2.2; cowsql/raft#150). After the last term there is none to campaign in, and
-// after the last index none for a leader's first entry.
+// is committed. Such a server may be the only one whose log can win (thesis §4.2.2;
+// cowsql/raft#150). So may a learner, if it is needed: others may have made it a voter.
+// After the last term there is none to campaign in, and after the last index none for a
+// leader's first entry.
 func (r *Raft) mayCampaign() bool {
-	if r.removedAt > 0 || r.currentTerm >= MaxTerm || r.log.lastIndex() >= MaxIndex {
+	if r.RemovedAt() > 0 || r.currentTerm >= MaxTerm || r.log.lastIndex() >= MaxIndex {
 		return false
 	}
 	for _, c := range r.configurations {
@@ -111,7 +114,7 @@ func (r *Raft) mayCampaign() bool {
 			return true
 		}
 	}
-	return false
+	return r.isNeeded
 }
 
 // noteMembership remembers that this server was a member once: until then, to be in no

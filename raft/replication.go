@@ -222,7 +222,7 @@ func (r *Raft) follow(term Term, leader NodeID) {
 		r.becomeFollower(term, leader)
 		r.trace(RuleNewLeader, leader, 0, term)
 	}
-	r.removedAt = 0
+	r.removedAt, r.isNeeded = 0, false
 	r.resetElectionTimer()
 }
 

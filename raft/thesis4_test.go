@@ -282,6 +282,45 @@ func TestAServerOutsideItsUncommittedConfigurationMayBeNeeded(t *testing.T) {
 	require.Equal(t, at, again.RemovedAt())
 }
 
+// The leader made n1 a voter, and only n2 has that; n1 has a newer entry of a later leader,
+// who is gone. n2 needs the vote of n1, and its log is too old for it. So n1 campaigns.
+func TestALearnerThatIsAskedForAVoteMayBeNeeded(t *testing.T) {
+	s := newServer(t, 3, 1)
+	learner := outOf(3, "n1").with(Member{ID: "n1", Role: Learner, RaftAddr: "n1:2221", HTTPAddr: "n1:8221"})
+	s.HandleAppendEntries(configured(from(3, 1, 1, 3), learner))
+	s.HandleAppendEntries(commits(2, 3)) // of n2, in term 3
+	s.settle()
+	wait := func() {
+		ticks(s, s.electionTimeout)
+		s.settle()
+	}
+	s.HandleRequestVote(RequestVoteArgs{Term: 4, CandidateID: "n2", LastLogIndex: 2, LastLogTerm: 3, PreVote: true})
+	wait()
+	require.Equal(t, Follower, s.state, "it would vote for n2: nobody needs it")
+	s.HandleRequestVote(RequestVoteArgs{Term: 4, CandidateID: "n2", LastLogIndex: 2, LastLogTerm: 2, PreVote: true})
+	s.HandleAppendEntries(commits(2, 3))
+	wait()
+	require.Equal(t, Follower, s.state, "a leader has spoken since")
+	s.HandleRequestVote(RequestVoteArgs{Term: 4, CandidateID: "n2", LastLogIndex: 2, LastLogTerm: 2, PreVote: true})
+	wait()
+	s.grant("n2", true)
+	require.Equal(t, PreCandidate, s.state, "n2 is one of two; the own vote does not count")
+	s.grant("n3", true)
+	s.settle()
+	s.grant("n2", false)
+	s.grant("n3", false)
+	s.settle()
+	require.Equal(t, Leader, s.state)
+	_, _, err := s.Propose([]byte("x"))
+	require.ErrorIs(t, err, ErrNotLeader)
+	s.answer("n2")
+	require.Equal(t, Leader, s.state, "one of two has its first entry")
+	s.answer("n3")
+	require.Equal(t, s.log.lastIndex(), s.commitIndex)
+	require.Equal(t, Follower, s.state)
+	require.NotEmpty(t, timeoutNows(s.sent))
+}
+
 // --- §4.2.3: servers that are gone do not disturb ---
 
 // Nobody else will tell it: the leader speaks to a server that was removed until it knows.

@@ -92,7 +92,7 @@ func Rules() []RuleText {
 		{RuleConfigRollback, "a configuration that is truncated no longer counts", "thesis §4.1"},
 		{RuleCaughtUp, "a learner kept up for one round: make it a voter", "thesis §4.2.1"},
 		{RuleRemove, "a server is removed: it no longer counts, and is sent entries until it knows", "thesis §4.1"},
-		{RuleRemovedLeader, "a leader that was removed steps down once the change is committed", "thesis §4.2.2"},
+		{RuleRemovedLeader, "a leader without a vote, removed or a learner, steps down once its own entry and the configuration are committed", "thesis §4.2.2"},
 		{RuleToldRemoved, "a peer's answer tells that this server was removed: no more elections", "thesis §4.2.3"},
 		{RuleTransfer, "the leader hands over: it takes no commands until the other one has the whole log", "thesis §3.10"},
 		{RuleTimeoutNow, "the leader asked for an election: start it at once", "thesis §3.10"},

@@ -62,12 +62,13 @@ func (c *checker) mayChange(n *node, e raft.Entry) {
 }
 
 // removedLeaderIsGone: after a Flush nobody leads who knows that a committed configuration
-// has no vote for it, and who has none in a later one either (thesis §4.2.2). A server
-// that was just elected may know less than it has: it may be a learner in the newest
-// configuration that it knows to be committed, and a voter in those after it.
+// has no vote for it, and who has none in a later one either (thesis §4.2.2), once it has
+// committed an entry of its own term. A server that was just elected may know less than it
+// has: it may be a learner in the newest configuration that it knows to be committed, and a
+// voter in those after it, or in one of which only others know.
 func (c *checker) removedLeaderIsGone(n *node) {
 	v := &n.view
-	if v.State != raft.Leader {
+	if v.State != raft.Leader || v.log.at(v.CommitIndex).term != v.Term {
 		return
 	}
 	for k := len(v.configurations) - 1; k >= 0; k-- {

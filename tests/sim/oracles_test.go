@@ -111,12 +111,15 @@ func TestTimeoutNowToAServerThatLacksEntriesIsSeen(t *testing.T) {
 
 func TestALeaderThatWasRemovedAndStaysIsSeen(t *testing.T) {
 	w, n := committedWorld()
-	n.view.State, n.view.CommitIndex = raft.Leader, 2
+	n.view.State, n.view.Term, n.view.CommitIndex = raft.Leader, 2, 2
+	n.view.log = n.lasting.durable.clone()
 	without := raft.Configuration{Members: n.view.Configuration.Members[1:]}
 	n.view.configurations = append(n.view.configurations, configurationAt{3, without})
 	assert.Empty(t, broken(func() { w.check.removedLeaderIsGone(n) }), "not committed yet")
-	n.view.CommitIndex = 3
+	n.view.configurations[1].index = 2
 	assert.Equal(t, "A removed leader steps down", broken(func() { w.check.removedLeaderIsGone(n) }))
+	n.view.Term = 3
+	assert.Empty(t, broken(func() { w.check.removedLeaderIsGone(n) }), "elected, and nothing of its own term is committed")
 }
 
 func TestARemovedServerThatCampaignsIsSeen(t *testing.T) {

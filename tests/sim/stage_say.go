@@ -157,7 +157,7 @@ var phrases = map[raft.Rule]string{
 	raft.RuleConfigRollback:    "no longer uses the configuration at %n",
 	raft.RuleCaughtUp:          "sees that %p has caught up",
 	raft.RuleRemove:            "removes %p",
-	raft.RuleRemovedLeader:     "was removed, and steps down",
+	raft.RuleRemovedLeader:     "is no voter, and steps down",
 	raft.RuleToldRemoved:       "hears from %p that it was removed at %n",
 	raft.RuleTransfer:          "begins to hand over to %p",
 	raft.RuleTimeoutNow:        "was asked by %p to take over",
