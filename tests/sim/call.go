@@ -41,6 +41,7 @@ type outgoing[A, R any] struct {
 	codec    codec[A, R]
 	done     func(R, error)
 	serve    func(*node, A, func(R))
+	old      bool // made in phase 1
 }
 
 // call makes one RPC. Its arguments are encoded when it is made and decoded anew
@@ -49,7 +50,7 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	serve func(*node, A, func(R)),
 ) {
 	w := from.w
-	o := &outgoing[A, R]{from, w.find(to), from.life, m, c, done, serve}
+	o := &outgoing[A, R]{from, w.find(to), from.life, m, c, done, serve, !w.calm}
 	packet := c.encodeArgs(nil, args)
 	from.calls++
 	w.trace.add(record{at: w.now, what: sent, message: m, node: place(from), peer: place(o.to), a: checksum(packet), b: uint64(len(packet))})
@@ -57,7 +58,7 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 		w.stage.call(from, o.to, describe(args), func() { o.arrives(packet) }, func() { o.finish(deadline, errDeadline, nil) })
 		return
 	}
-	w.network.carry(m, from, o.to, func() { o.arrives(packet) })
+	w.network.carry(m, from, o.to, o.old, func() { o.arrives(packet) })
 	from.doom(edgeSent)
 	w.inLife(w.profile.callDeadline, from, func() { o.finish(deadline, errDeadline, nil) })
 	if !o.to.up && w.profile.refuses {
@@ -97,7 +98,7 @@ func (o *outgoing[A, R]) reply(args A, rep R) {
 		return
 	}
 	o.to.soonerOrLater(func() {
-		w.network.carry(o.message+1, o.to, o.from, func() { o.finish(answered, nil, packet) })
+		w.network.carry(o.message+1, o.to, o.from, o.old && o.done != nil, func() { o.finish(answered, nil, packet) })
 	})
 	o.to.doom(edgeReplied)
 }

@@ -49,7 +49,7 @@ type network struct {
 	links  [][]link  // [from][to]: what is under way, if that is bounded
 	parked parked
 	epoch  int   // packets of an earlier one are lost
-	lateAt int64 // when a packet of phase 1 last arrived in phase 2 that may end a leader's term
+	lateAt int64 // when a packet of a call of phase 1 last arrived in phase 2 that may end a leader's term
 	asked  int   // ReadIndex calls that arrived, again and again if repeated
 }
 
@@ -73,20 +73,22 @@ func newNetwork(w *world) *network {
 	return nw
 }
 
-// carry takes one packet from one server to another, or not, or more than once.
-func (nw *network) carry(m message, from, to *node, arrive func()) {
+// carry takes one packet from one server to another, or not, or more than once. It is old
+// if it belongs to a call of phase 1 that its caller has not given up: a slow disk holds
+// answers back until the calm, too.
+func (nw *network) carry(m message, from, to *node, old bool, arrive func()) {
 	w, p := nw.w, &nw.w.profile
 	if w.calm {
-		nw.deliver(m, from, to, nw.delay(m), arrive)
+		nw.deliver(m, from, to, old, nw.delay(m), arrive)
 		return
 	}
 	if nw.parked.active && nw.parked.from == from.place && nw.parked.to == to.place && nw.parked.message == m {
-		nw.parked.held = append(nw.parked.held, func() { nw.deliver(m, from, to, nw.delay(m), arrive) })
+		nw.parked.held = append(nw.parked.held, func() { nw.deliver(m, from, to, old, nw.delay(m), arrive) })
 		return
 	}
 	if nw.rand.perMille(p.duplicate) {
 		w.marks.hit(markDuplicate)
-		nw.deliver(m, from, to, nw.delay(m)+nw.rand.between(0, p.oldest), arrive)
+		nw.deliver(m, from, to, old, nw.delay(m)+nw.rand.between(0, p.oldest), arrive)
 	}
 	if nw.rand.perMille(p.loss) {
 		nw.drop(m, from, to)
@@ -95,7 +97,7 @@ func (nw *network) carry(m message, from, to *node, arrive func()) {
 	if nw.rand.perMille(p.clog) {
 		nw.clogs[from.place][to.place] = w.now + nw.rand.exponential(p.clogMean)
 	}
-	nw.deliver(m, from, to, nw.delay(m), arrive)
+	nw.deliver(m, from, to, old, nw.delay(m), arrive)
 }
 
 func (nw *network) delay(m message) int64 {
@@ -110,19 +112,19 @@ func (nw *network) delay(m message) int64 {
 	return d
 }
 
-func (nw *network) deliver(m message, from, to *node, delay int64, arrive func()) {
+func (nw *network) deliver(m message, from, to *node, old bool, delay int64, arrive func()) {
 	w := nw.w
 	if clogged := nw.clogs[from.place][to.place] - w.now; clogged > delay {
 		delay = clogged + nw.rand.between(0, millisecond)
 	}
-	p, epoch, calm := nw.enter(from, to), nw.epoch, w.calm
+	p, epoch := nw.enter(from, to), nw.epoch
 	w.atNode(delay, to, func() {
 		// A partition takes what is under way as well as what is sent into it.
 		if !nw.leave(from, to, p) || epoch != nw.epoch || !to.up || nw.cut[from.place][to.place] {
 			nw.drop(m, from, to)
 			return
 		}
-		if w.calm && !calm && w.mayDepose(m, to) {
+		if w.calm && old && w.mayDepose(m, to) {
 			nw.lateAt = w.now
 		}
 		arrive()
