@@ -56,18 +56,7 @@ func (w *world) drawCore() []*node {
 	if slices.ContainsFunc(w.nodes, func(n *node) bool { return !n.gone && !w.fits(n, core) }) {
 		return nil
 	}
-	if w.profile.raft.NoPreVote && slices.ContainsFunc(core, func(n *node) bool { return !w.knows(n, newest.index) }) {
-		return nil
-	}
 	return core
-}
-
-// knows says that a server has a committed configuration on its disk. One that has an older
-// one may ask all but a newer member for votes, again and again. Without pre-votes each time
-// raises a term that the newer one, whose log may be the only one that can win, hears of in
-// answers alone, when it is overtaken already (thesis §9.6).
-func (w *world) knows(n *node, i raft.Index) bool {
-	return n.lasting.durable.at(i) == w.check.committed[i-1].cell
 }
 
 // fits says that a core is a majority, and all of it votes, by every configuration in a

@@ -59,18 +59,22 @@ func TestASaveUnderWayWithoutAConfigurationSpoilsNoCore(t *testing.T) {
 }
 
 // Without pre-votes, who does not know of a member can keep it from ever being elected.
-func TestWithoutPreVotesACoreKnowsItsConfiguration(t *testing.T) {
-	for _, noPreVote := range []bool{false, true} {
-		w := foundedWorld(3)
-		w.profile.raft.NoPreVote = noPreVote
-		founding := cell{kind: raft.EntryConfiguration, term: 1}
-		w.check.committed = []commitment{{founding, 1}}
-		assert.Equal(t, noPreVote, w.drawCore() == nil, "nobody has it on its disk")
-		for _, n := range w.nodes {
-			n.lasting.durable.log = []cell{founding}
-		}
-		assert.NotNil(t, w.drawCore())
-	}
+func TestWhereServersDoNotKnowEachOtherPreVotesAreSwitchedOn(t *testing.T) {
+	w, _ := busyWorld(t, 1, 3)
+	require.Empty(t, broken(w.recuperate))
+	confs := w.check.configurations
+	behind := w.nodes[1]
+	behind.lasting.durable.log = behind.lasting.durable.log[:confs[len(confs)-1].index-1]
+	w.profile.raft.NoPreVote = true
+	assert.False(t, w.mayStandOff(), "everybody comes back")
+	w.core = w.nodes[:2]
+	assert.True(t, w.mayStandOff())
+	w.core = []*node{w.nodes[0], w.nodes[2]}
+	assert.False(t, w.mayStandOff(), "whoever comes back knows the newest configuration")
+	w.core, w.nodes[2].damaged = nil, []string{"some file"}
+	assert.True(t, w.mayStandOff())
+	w.profile.raft.NoPreVote = false
+	assert.False(t, w.mayStandOff())
 }
 
 func TestWhoIsCutOffFromEverybodyStaysSo(t *testing.T) {

@@ -45,10 +45,15 @@ func (w *world) heal() {
 		w.marks.hit(markCore)
 		w.network.epoch++ // a configuration that is nowhere in a log any more may be under way
 	}
+	standOff := w.mayStandOff()
+	w.profile.raft.NoPreVote = w.profile.raft.NoPreVote && !standOff
 	for _, n := range w.nodes {
 		n.pausedUntil, n.slowUntil, n.period = 0, 0, tickPeriod
 		n.disk.full = hasRoom
 		n.disk.disarmAll()
+		if standOff && n.up {
+			n.stop() // and starts again, with pre-votes
+		}
 		switch {
 		case n.gone, n.broken:
 		case w.isOutside(n):
@@ -59,6 +64,24 @@ func (w *world) heal() {
 			n.saver.planSync()
 		}
 	}
+}
+
+// mayStandOff says that Raft without pre-votes need not come to an end: not everybody comes
+// back, and a member has an older configuration than the newest committed one. It asks all but
+// those that it does not know for votes, again and again. Each time raises a term that a newer
+// member, whose log may be the only one that can win, hears of in answers alone, when it is
+// overtaken already, or finds given away in its own term (thesis §9.6). An operator would switch
+// pre-votes on, as dbdb does.
+func (w *world) mayStandOff() bool {
+	confs := w.check.configurations
+	missing := func(n *node) bool { return n.damaged != nil || w.isOutside(n) }
+	if !w.profile.raft.NoPreVote || len(confs) == 0 || !slices.ContainsFunc(w.nodes, missing) {
+		return false
+	}
+	newest := confs[len(confs)-1]
+	return slices.ContainsFunc(w.nodes, func(n *node) bool {
+		return !n.gone && !missing(n) && newest.IsVoter(n.id) && n.lasting.durable.at(newest.index) != w.check.committed[newest.index-1].cell
+	})
 }
 
 // longest is the longest election timeout.
