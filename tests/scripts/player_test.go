@@ -1,6 +1,7 @@
 package scripts
 
 import (
+	"flag"
 	"strings"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
 )
+
+var specFlag = flag.Bool("spec", false, "hold every step to the specification, too")
 
 // player plays one script.
 type player struct {
@@ -79,6 +82,7 @@ func (p *player) carryOut(c command) (out string) {
 	if c.name == "cluster" {
 		o := c.options()
 		o.Tell = func(line string) { p.lines = append(p.lines, line) }
+		o.Spec = *specFlag
 		p.stage = sim.NewStage(o)
 		return p.stage.Logs()
 	}

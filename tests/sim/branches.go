@@ -1,6 +1,9 @@
 package sim
 
-import "dbdb/raft"
+import (
+	"dbdb/raft"
+	"dbdb/tests/spec"
+)
 
 // branches are what a server may do at any time and hardly ever does ("buggify", as
 // FoundationDB calls it): each is possible in a quarter of the runs, and then happens at most
@@ -32,7 +35,7 @@ func (n *node) rarely() {
 		n.fireTimer()
 	}
 	if n.up && w.rare.perMille(b.snapshotNow) {
-		n.input(n.takeSnapshot)
+		n.input(spec.Other{What: "a snapshot is begun"}, n.takeSnapshot)
 	}
 }
 
@@ -43,11 +46,11 @@ func (n *node) fireTimer() {
 	n.w.note(early, n, bit(core.State() == raft.Leader), 0, 0, 0)
 	if core.State() == raft.Leader {
 		n.w.marks.hit(markEarlyHeartbeat)
-		n.input(core.HeartbeatTimeout)
+		n.input(spec.HeartbeatTimer{}, core.HeartbeatTimeout)
 		return
 	}
 	n.w.marks.hit(markEarlyElection)
-	n.input(core.ElectionTimeout)
+	n.input(spec.ElectionTimer{}, core.ElectionTimeout)
 }
 
 // takeSnapshot takes one although the log has hardly grown, unless one is being written.
@@ -100,7 +103,7 @@ func (s *saver) tell() bool {
 	for len(s.notes) > 0 {
 		p := s.notes[0]
 		s.notes = s.notes[1:]
-		if !s.n.input(func() { p.done(nil) }) {
+		if !s.n.input(spec.Saved{Save: p.save}, func() { p.done(nil) }) {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"dbdb/raft"
 	"dbdb/rpc"
+	"dbdb/tests/spec"
 )
 
 // codec is how one RPC looks as bytes: the functions of package rpc that the real
@@ -36,6 +37,7 @@ var (
 // reply that comes back, or with an error.
 type outgoing[A, R any] struct {
 	from, to *node
+	args     A
 	life     uint64 // of the caller: a restarted server has forgotten its calls
 	message  message
 	codec    codec[A, R]
@@ -50,7 +52,8 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	serve func(*node, A, func(R)),
 ) {
 	w := from.w
-	o := &outgoing[A, R]{from, w.find(to), from.life, m, c, done, serve, !w.calm}
+	from.held.sends(to, args)
+	o := &outgoing[A, R]{from, w.find(to), args, from.life, m, c, done, serve, !w.calm}
 	packet := c.encodeArgs(nil, args)
 	from.calls++
 	w.trace.add(record{at: w.now, what: sent, message: m, node: place(from), peer: place(o.to), a: checksum(packet), b: uint64(len(packet))})
@@ -78,11 +81,13 @@ func (o *outgoing[A, R]) arrives(packet []byte) {
 		violate("Codec", "a %s from n%d does not decode: %v", messageNames[o.message], o.from.place+1, err)
 	}
 	life, answers := dest.life, 0
-	dest.input(func() {
+	request := dest.received(o.from.id, args)
+	dest.input(request, func() {
 		o.serve(dest, args, func(rep R) {
 			if answers++; answers > 1 || dest.life != life {
 				violate("One reply", "n%d answers a %s %d times", dest.place+1, messageNames[o.message], answers)
 			}
+			dest.held.replies(request.ID, rep)
 			o.reply(args, rep)
 		})
 	})
@@ -118,5 +123,9 @@ func (o *outgoing[A, R]) finish(how what, err error, packet []byte) {
 	w.trace.add(record{at: w.now, what: how, message: o.message, node: place(o.from), peer: place(o.to), a: checksum(packet)})
 	done := o.done
 	o.done = nil
-	o.from.input(func() { done(rep, err) })
+	var what spec.Input = spec.Answered{From: o.to.id, Args: o.args, Reply: rep}
+	if err != nil {
+		what = spec.Failed{To: o.to.id, Args: o.args}
+	}
+	o.from.input(what, func() { done(rep, err) })
 }

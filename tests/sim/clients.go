@@ -8,6 +8,7 @@ import (
 
 	"dbdb/raft"
 	"dbdb/raft/replica"
+	"dbdb/tests/spec"
 )
 
 // operationKind is what a client asks for.
@@ -136,12 +137,12 @@ func (c *clients) ask(op *operation, then func(*operation)) {
 	w.at(w.profile.clientTimeout, func() { c.settle(op, then) })
 	if op.kind == opGet {
 		w.note(clientReads, n, uint64(len(c.history)), checksum([]byte(op.key)), uint64(op.before), 0)
-		n.input(func() { n.replica.Read(func(err error) { c.readAnswered(op, err, then) }) })
+		n.input(spec.Other{What: "a client reads"}, func() { n.replica.Read(func(err error) { c.readAnswered(op, err, then) }) })
 		return
 	}
 	cmd := c.commandOf(op)
 	w.note(clientWrites, n, uint64(len(c.history)), op.sum, 0, 0)
-	n.input(func() {
+	n.input(spec.Command{Data: cmd}, func() {
 		n.replica.Propose(cmd, func(res replica.Result, err error) { c.writeAnswered(op, res, err, then) })
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"dbdb/raft"
+	"dbdb/tests/spec"
 )
 
 // files is the replica's Snapshots over the real snapshot files, as package node runs it:
@@ -32,8 +33,9 @@ type work struct {
 }
 
 type job struct {
-	run  func() // makes the file operations
-	over func() // tells the replica
+	run  func()            // makes the file operations
+	over func()            // tells the replica
+	what func() spec.Input // that is
 }
 
 func newFiles(n *node) *files {
@@ -100,7 +102,7 @@ func (k *work) step(j job) {
 		return
 	}
 	k.busy = false
-	if n.input(j.over) {
+	if n.input(j.what(), j.over) {
 		k.next()
 	}
 }
@@ -176,6 +178,9 @@ func (f *files) Write(m raft.Snapshot, state io.WriterTo, done func(error)) {
 			}
 			done(err)
 		},
+		what: func() spec.Input {
+			return ended(err, spec.SnapshotWritten{Snapshot: m}, spec.Other{What: "a snapshot failed"})
+		},
 	})
 }
 
@@ -209,6 +214,7 @@ func (f *files) Read(index raft.Index, term raft.Term, offset uint64, done func(
 			}
 			done(chunk, size, err)
 		},
+		what: func() spec.Input { return ended(err, spec.Other{What: "a chunk was read"}, spec.Failed{}) },
 	})
 }
 
@@ -217,10 +223,12 @@ func (f *files) Receive(offset uint64, chunk []byte, done func(error)) {
 	if offset > 0 {
 		f.n.w.marks.hit(markLaterChunk)
 	}
+	f.n.held.stores()
 	var err error
 	f.incoming.put(job{
 		run:  func() { err = f.n.dir.Snapshots().Receive(offset, chunk) },
 		over: func() { done(err) },
+		what: func() spec.Input { return ended(err, spec.Other{What: "a chunk is stored"}, spec.ChunkLost{}) },
 	})
 }
 
@@ -243,5 +251,6 @@ func (f *files) Received(restore func(io.Reader) (func(), error), done func(raft
 			}
 			done(m, install, err)
 		},
+		what: func() spec.Input { return ended(err, spec.SnapshotReceived{Snapshot: m}, spec.ChunkLost{}) },
 	})
 }

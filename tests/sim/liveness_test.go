@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"dbdb/raft"
+	"dbdb/tests/spec"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,7 +29,7 @@ func TestACalmClusterKeepsItsLeaderWhateverOldPacketsArrive(t *testing.T) {
 			n := w.nodes[(leader.place+1)%3]
 			w.leaves(leader.view.Term + is.later)
 			w.network.deliver(is.old, leader, n, true, 100*millisecond, func() {
-				n.input(func() {
+				n.input(spec.Other{What: "a forged request"}, func() {
 					n.replica.Raft().HandleTimeoutNow(raft.TimeoutNowArgs{Term: leader.view.Term, LeaderID: leader.id})
 				})
 			})

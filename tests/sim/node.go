@@ -11,6 +11,7 @@ import (
 	"dbdb/raft"
 	"dbdb/raft/replica"
 	"dbdb/raft/wal"
+	"dbdb/tests/spec"
 )
 
 // node is one simulated server: a disk that lasts, and lives that do not.
@@ -47,6 +48,7 @@ type node struct {
 	diskBroken   bool  // a fault was armed in this life
 	flushPlanned bool
 	told         raft.Configuration // the transport, by the replica
+	requests     uint64             // that have come
 	wishes       int                // of the operator, not answered
 	ticks        int
 	transfers    []int // when those not answered were asked for, in ticks
@@ -56,6 +58,7 @@ type node struct {
 	// What the checker remembers; see checker.go.
 	lasting lasting
 	view    view
+	held    *held // to the specification
 }
 
 // dataDir is where a server keeps its log on its disk.
@@ -69,6 +72,7 @@ func newNode(w *world, place int, name string) *node {
 		n.name, n.id = name, raft.NewNodeID(name, n.name)
 	}
 	n.disk, n.snapshotBytes = NewDisk(w.disks), w.profile.snapshotBytes
+	n.held = holdTo(n)
 	if w.profile.clockSkew {
 		n.period = w.faults.between(tickPeriod/2, 2*tickPeriod)
 	}
@@ -121,6 +125,7 @@ func (n *node) start() {
 		ReadTimeoutTicks: w.profile.readTimeoutTicks,
 		Failed:           func(err error) { n.failed = err },
 	}, restored)
+	n.held.starts(restored)
 	w.check.born(n)
 	w.note(started, n, n.life, uint64(n.lasting.durable.term), uint64(n.lasting.durable.last()), 0)
 	if !w.played() {
@@ -219,14 +224,14 @@ func (n *node) tick() bool {
 	n.w.note(tick, n, 0, 0, 0, 0)
 	n.ticks++
 	n.transfersEnd()
-	return n.input(n.replica.Tick)
+	return n.input(spec.Tick{}, n.replica.Tick)
 }
 
 // input is one thing that happens to the server. What follows in the same
 // batch, if the run has batches, comes before the Flush. It says whether the
 // server is still there.
-func (n *node) input(happen func()) bool {
-	happen()
+func (n *node) input(what spec.Input, happen func()) bool {
+	n.held.step(what, happen)
 	p := &n.w.profile
 	switch {
 	case n.failed != nil:
@@ -252,7 +257,7 @@ func (n *node) planFlush(delay int64) {
 }
 
 func (n *node) flush() {
-	n.replica.Flush()
+	n.held.step(spec.Flush{}, n.replica.Flush)
 	n.w.check.step(n)
 	n.w.check.flushed(n)
 }

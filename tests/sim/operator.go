@@ -6,6 +6,7 @@ import (
 
 	"dbdb/raft"
 	"dbdb/raft/replica"
+	"dbdb/tests/spec"
 )
 
 // The operator decides who is to belong to the cluster, in the middle of everything: adds
@@ -148,7 +149,7 @@ func (w *world) rebirth(n *node) {
 func (w *world) ask(n *node, wish func(done func(error)), judge func(error)) {
 	answered := false
 	n.wishes++
-	n.input(func() {
+	n.input(spec.Wish{}, func() {
 		wish(func(err error) {
 			if answered {
 				violate("One answer", "n%d answers the operator twice", n.place+1)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"dbdb/raft"
+	"dbdb/tests/spec"
 )
 
 // saver is the replica's Disk, as package node runs it: Saves queue up while one
@@ -28,6 +29,7 @@ func (s *saver) Save(save raft.Save, done func(error)) {
 	if s.n.w.played() {
 		s.n.w.stage.saves(s.n, save)
 	}
+	s.n.held.saves(save)
 	s.n.w.check.handedOut(s.n, save)
 	s.queue = append(s.queue, pendingSave{save, done})
 	if len(s.batch) > 0 {
@@ -140,7 +142,7 @@ func (s *saver) markIdle() {
 func (s *saver) fail(err error) {
 	s.n.w.marks.hit(markDiskFailed)
 	batch := s.batch
-	s.n.input(func() { batch[0].done(err) })
+	s.n.input(spec.Other{What: "the disk fails"}, func() { batch[0].done(err) })
 	if s.n.up {
 		violate("Disk failure ends the process", "n%d lives on after %v", s.n.place+1, err)
 	}

@@ -61,6 +61,7 @@ func newSchedule(header []byte) *schedule {
 	}
 	c := &schedule{}
 	c.write(words)
+	o.Spec = *specFlag
 	c.stage = NewStage(o)
 	return c
 }

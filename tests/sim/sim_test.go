@@ -26,6 +26,7 @@ var (
 	fromFlag   = flag.Uint64("from", 1, "first seed of the campaign")
 	nodesFlag  = flag.Int("nodes", 0, "number of servers; 0 lets each seed draw it")
 	traceFlag  = flag.Bool("all", false, "with -seed: print each message and disk write too")
+	specFlag   = flag.Bool("spec", false, "hold every step to the specification, too")
 	hashesFlag = flag.String("hashes", "", "file of seeds and event hashes: made if missing, else what the determinism test must come to again")
 )
 
@@ -72,7 +73,7 @@ func runOne(t *testing.T, seed uint64) {
 	if testing.Verbose() {
 		out = os.Stdout
 	}
-	res := Run(Options{Seed: seed, Nodes: *nodesFlag, Trace: out, All: *traceFlag})
+	res := Run(Options{Seed: seed, Nodes: *nodesFlag, Trace: out, All: *traceFlag, Spec: *specFlag})
 	t.Logf("seed %d: %s", seed, res.Profile)
 	t.Logf("%d events in %d.%03d s, %d writes, %d reads\n%v", res.Events, res.Virtual/second, res.Virtual%second/millisecond, res.Writes, res.Reads, &res.Marks)
 	t.Logf("event hash %s", res.Hash)
@@ -92,6 +93,9 @@ func report(res Result) string {
 	nodes := ""
 	if *nodesFlag > 0 {
 		nodes = fmt.Sprintf(" -nodes=%d", *nodesFlag)
+	}
+	if *specFlag {
+		nodes += " -spec"
 	}
 	fmt.Fprintf(&b, "\nreproduce: go test ./tests/sim -run TestSim -seed=%d%s -v\n", res.Seed, nodes)
 	return b.String()
@@ -126,7 +130,7 @@ func (c *campaign) run() {
 		group.Go(func() {
 			for {
 				seed := atomic.AddUint64(&c.next, 1) - 1
-				if seed >= c.end || !c.add(Run(Options{Seed: seed, Nodes: *nodesFlag})) {
+				if seed >= c.end || !c.add(Run(Options{Seed: seed, Nodes: *nodesFlag, Spec: *specFlag})) {
 					return
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"dbdb/raft"
+	"dbdb/tests/spec"
 )
 
 // Stage is a world that is played by hand: nothing happens by chance, and nothing by
@@ -45,6 +46,7 @@ type StageOptions struct {
 	Term raft.Term
 	Logs map[int][]raft.Term
 
+	Spec bool // hold every step to the specification
 	Tell func(line string)
 }
 
@@ -62,7 +64,7 @@ func NewStage(o StageOptions) *Stage {
 	if p.chunkBytes == 0 {
 		p.chunkBytes = raft.MaxChunkBytes
 	}
-	s := &Stage{w: newWorld(Options{}, p), tell: o.Tell}
+	s := &Stage{w: newWorld(Options{Spec: o.Spec}, p), tell: o.Tell}
 	if s.tell == nil {
 		s.tell = func(string) {}
 	}
@@ -152,18 +154,18 @@ func (s *Stage) running(number int, happen func(n *node)) {
 }
 
 // input is one thing that happens to a server that runs.
-func (s *Stage) input(number int, happen func(n *node)) {
-	s.running(number, func(n *node) { n.input(func() { happen(n) }) })
+func (s *Stage) input(number int, what spec.Input, happen func(n *node)) {
+	s.running(number, func(n *node) { n.input(what, func() { happen(n) }) })
 }
 
 // Timeout lets a server's election timer run out.
 func (s *Stage) Timeout(n int) {
-	s.input(n, func(n *node) { n.replica.Raft().ElectionTimeout() })
+	s.input(n, spec.ElectionTimer{}, func(n *node) { n.replica.Raft().ElectionTimeout() })
 }
 
 // Heartbeat lets a leader's heartbeat timer run out.
 func (s *Stage) Heartbeat(n int) {
-	s.input(n, func(n *node) { n.replica.Raft().HeartbeatTimeout() })
+	s.input(n, spec.HeartbeatTimer{}, func(n *node) { n.replica.Raft().HeartbeatTimeout() })
 }
 
 // Tick lets time pass for one server: a tick is 10 ms.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"dbdb/raft"
+	"dbdb/tests/spec"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,7 +89,7 @@ func TestOraclesWatchTheStage(t *testing.T) {
 	s.Timeout(1)
 	s.Settle()
 	s.Set(1, "x", "1")
-	s.input(1, func(n *node) {
+	s.input(1, spec.Other{What: "a forged acknowledgement"}, func(n *node) {
 		a := raft.AppendEntriesArgs{Term: 2, LeaderID: "n1", PrevLogIndex: 3, PrevLogTerm: 2}
 		a.Session = n.replica.Raft().Status().Peers[0].Session
 		n.replica.Raft().HandleAppendEntriesReply("n2", a, raft.AppendEntriesReply{Term: 2, Success: true})

@@ -30,6 +30,7 @@ type Options struct {
 	Nodes int       // 0: drawn from the seed
 	Trace io.Writer // nil: no trace is printed
 	All   bool      // print each message and disk write too
+	Spec  bool      // hold every step to the specification
 }
 
 // Result is what a run came to.
