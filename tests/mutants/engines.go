@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,20 @@ var engines = []engine{
 	{"schedules", schedules},
 	{"simulator", worlds},
 	{"unit tests", unitTests},
+	{"specification", specification},
+}
+
+// keep leaves only the engine of that name, if one is named.
+func keep(name string) error {
+	if name == "" {
+		return nil
+	}
+	k := slices.IndexFunc(engines, func(e engine) bool { return e.name == name })
+	if k < 0 {
+		return fmt.Errorf("there is no engine %q", name)
+	}
+	engines = engines[k : k+1]
+	return nil
 }
 
 // verdict is what an engine found.

@@ -4,14 +4,16 @@
 //	go run ./tests/mutants                 all of them, and a table at the end
 //	go run ./tests/mutants figure-8        one, with what a failure looks like
 //	go run ./tests/mutants -full figure-8  also the engines after the first that noticed
+//	go run ./tests/mutants -engine specification figure-8   that engine alone
 //
 // Each NAME.patch beside this file says which rule it breaks, how, and what would be seen
 // of it; then comes a diff against the code that ships. It is applied to a copy in a
 // temporary directory, which `go test -overlay` takes for the original: nothing in the tree
-// changes. Three engines try to kill the mutant, each only if those before it did not: the
+// changes. These engines try to kill the mutant, each only if those before it did not: the
 // scripts of tests/scripts; the simulator, first by schedules drawn at random and then by
-// whole worlds; and the unit tests of the package that was patched. A mutant that survives
-// all three is a failure, and so is a patch that does not apply or compile.
+// whole worlds; the unit tests of the package that was patched; and the specification, which
+// scripts and worlds are held to once more, and whose own rejection must come first. A mutant
+// that survives all of them is a failure, and so is a patch that does not apply or compile.
 package main
 
 import (
@@ -25,15 +27,19 @@ import (
 
 func main() {
 	full := flag.Bool("full", false, "let every engine try, also when one has noticed already")
+	only := flag.String("engine", "", "let this engine try, and no other")
 	budget := flag.Duration("cpu", 2*time.Minute, "how much CPU time the simulator may spend on a mutant")
 	flag.Parse()
-	if err := run(flag.Args(), *full, *budget); err != nil {
+	if err := run(flag.Args(), *only, *full, *budget); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(names []string, full bool, budget time.Duration) error {
+func run(names []string, only string, full bool, budget time.Duration) error {
+	if err := keep(only); err != nil {
+		return err
+	}
 	mutants, err := load("tests/mutants", names)
 	if err != nil {
 		return err
