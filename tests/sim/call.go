@@ -52,7 +52,6 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	serve func(*node, A, func(R)),
 ) {
 	w := from.w
-	from.held.sends(to, args)
 	o := &outgoing[A, R]{from, w.find(to), args, from.life, m, c, done, serve, !w.calm}
 	packet := c.encodeArgs(nil, args)
 	from.calls++

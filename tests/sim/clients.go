@@ -137,7 +137,14 @@ func (c *clients) ask(op *operation, then func(*operation)) {
 	w.at(w.profile.clientTimeout, func() { c.settle(op, then) })
 	if op.kind == opGet {
 		w.note(clientReads, n, uint64(len(c.history)), checksum([]byte(op.key)), uint64(op.before), 0)
-		n.input(spec.Other{What: "a client reads"}, func() { n.replica.Read(func(err error) { c.readAnswered(op, err, then) }) })
+		n.requests++
+		read := n.requests
+		n.input(spec.ClientRead{ID: read}, func() {
+			n.replica.Read(func(err error) {
+				n.held.serves(read, err)
+				c.readAnswered(op, err, then)
+			})
+		})
 		return
 	}
 	cmd := c.commandOf(op)

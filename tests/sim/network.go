@@ -166,7 +166,8 @@ func (nw *network) heal() {
 	nw.release()
 }
 
-// transport is the replica's Transport in one life of a node.
+// transport is the replica's Transport in one life of a node. What leaves is judged by the
+// oracles after it was noted, so that the specification hears of it, too.
 type transport struct{ n *node }
 
 // Configure implements replica.Transport. The simulated network knows everybody;
@@ -182,31 +183,34 @@ func (t *transport) Configure(c raft.Configuration) {
 
 // RequestVote implements replica.Transport.
 func (t *transport) RequestVote(to raft.NodeID, a raft.RequestVoteArgs, done func(raft.RequestVoteReply, error)) {
+	t.n.held.sends(to, a)
 	t.n.w.check.requestVoteLeaves(t.n, a)
 	call(t.n, to, requestVote, voteCodec, a, done, func(dest *node, a raft.RequestVoteArgs, reply func(raft.RequestVoteReply)) {
 		dest.replica.RequestVote(a, func(rep raft.RequestVoteReply) {
-			dest.w.check.voteLeaves(dest, a, rep)
 			reply(rep)
+			dest.w.check.voteLeaves(dest, a, rep)
 		})
 	})
 }
 
 // AppendEntries implements replica.Transport.
 func (t *transport) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply, error)) {
+	t.n.held.sends(to, a)
 	t.n.w.check.appendEntriesLeaves(t.n, a)
 	call(t.n, to, appendEntries, appendCodec, a, done, func(dest *node, a raft.AppendEntriesArgs, reply func(raft.AppendEntriesReply)) {
 		dest.heard = dest.w.now
 		promised := promiseOf(a)
 		dest.w.check.touched(dest, a.PrevLogIndex+1, a.PrevLogIndex+raft.Index(len(a.Entries)))
 		dest.replica.AppendEntries(a, func(rep raft.AppendEntriesReply) {
-			dest.w.check.acknowledgementLeaves(dest, promised, rep)
 			reply(rep)
+			dest.w.check.acknowledgementLeaves(dest, promised, rep)
 		})
 	})
 }
 
 // ReadIndex implements replica.Transport.
 func (t *transport) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) {
+	t.n.held.sends(to, a)
 	call(t.n, to, readIndex, readCodec, a, done, func(dest *node, a raft.ReadIndexArgs, reply func(raft.ReadIndexReply)) {
 		dest.replica.ReadIndex(a, reply)
 	})
@@ -214,23 +218,25 @@ func (t *transport) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(ra
 
 // InstallSnapshot implements replica.Transport.
 func (t *transport) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply, error)) {
+	t.n.held.sends(to, a)
 	t.n.w.check.chunkLeaves(t.n, a)
 	call(t.n, to, installSnapshot, snapshotCodec, a, done, func(dest *node, a raft.InstallSnapshotArgs, reply func(raft.InstallSnapshotReply)) {
 		dest.heard = dest.w.now
 		dest.replica.InstallSnapshot(a, func(rep raft.InstallSnapshotReply) {
-			dest.w.check.installationLeaves(dest, a, rep)
 			reply(rep)
+			dest.w.check.installationLeaves(dest, a, rep)
 		})
 	})
 }
 
 // TimeoutNow implements replica.Transport.
 func (t *transport) TimeoutNow(to raft.NodeID, a raft.TimeoutNowArgs, done func(raft.TimeoutNowReply, error)) {
+	t.n.held.sends(to, a)
 	t.n.w.check.timeoutNowLeaves(t.n, t.n.w.find(to), a)
 	call(t.n, to, timeoutNow, transferCodec, a, done, func(dest *node, a raft.TimeoutNowArgs, reply func(raft.TimeoutNowReply)) {
 		dest.replica.TimeoutNow(a, func(rep raft.TimeoutNowReply) {
-			dest.w.check.termLeaves(dest, rep.Term)
 			reply(rep)
+			dest.w.check.termLeaves(dest, rep.Term)
 		})
 	})
 }

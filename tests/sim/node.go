@@ -48,7 +48,7 @@ type node struct {
 	diskBroken   bool  // a fault was armed in this life
 	flushPlanned bool
 	told         raft.Configuration // the transport, by the replica
-	requests     uint64             // that have come
+	requests     uint64             // and reads that have come
 	wishes       int                // of the operator, not answered
 	ticks        int
 	transfers    []int // when those not answered were asked for, in ticks

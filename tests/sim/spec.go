@@ -99,6 +99,16 @@ func (h *held) saves(s raft.Save) {
 	}
 }
 
+func (h *held) serves(read uint64, err error) {
+	switch {
+	case h == nil:
+	case err != nil:
+		h.out.GaveUp = append(h.out.GaveUp, read)
+	default:
+		h.out.Served = append(h.out.Served, read)
+	}
+}
+
 func (h *held) stores() {
 	if h != nil {
 		h.out.Stored = true

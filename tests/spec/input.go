@@ -36,6 +36,8 @@ type (
 	HeartbeatTimer struct{}
 	// Command is a client's, to be replicated.
 	Command struct{ Data []byte }
+	// ClientRead is a client's read, with a number that no request or read of this life has.
+	ClientRead struct{ ID uint64 }
 	// Wish is the operator's: add or remove a server, hand over the leadership.
 	Wish struct{}
 	// Saved is the disk's word that a Save is durable.
@@ -46,7 +48,7 @@ type (
 	SnapshotReceived struct{ Snapshot raft.Snapshot }
 	// ChunkLost says that a chunk, or the snapshot that it was to end, could not be stored.
 	ChunkLost struct{}
-	// Other is what the core does not hear of: a read, a snapshot's file that is read.
+	// Other is what the core does not hear of, as that a snapshot's file was read.
 	Other struct{ What string }
 	// Flush lets out what the inputs before it have asked for.
 	Flush struct{}
@@ -64,6 +66,7 @@ func (Tick) String() string           { return "time passes" }
 func (ElectionTimer) String() string  { return "the election timer runs out" }
 func (HeartbeatTimer) String() string { return "the heartbeat timer runs out" }
 func (Command) String() string        { return "a client's command" }
+func (ClientRead) String() string     { return "a client reads" }
 func (Wish) String() string           { return "the operator's wish" }
 func (in Saved) String() string       { return fmt.Sprintf("Save %d is durable", in.Save.Seq) }
 func (in SnapshotWritten) String() string {
@@ -82,6 +85,8 @@ type Output struct {
 	Replies []Replied
 	Saves   []raft.Save // handed to the disk
 	Stored  bool        // the chunk of the request that came
+	Served  []uint64    // clients' reads, from the own state machine
+	GaveUp  []uint64    // those that were told that nobody could confirm them
 }
 
 // Sent is a request that left.

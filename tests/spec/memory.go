@@ -90,12 +90,19 @@ func (s Server) afterStep(w found, in Input, out Output, post Server) Memory {
 		m.Since = nil
 	} else {
 		was := s
-		was.Memory = Memory{Reads: s.Reads}
+		was.Memory = Memory{}
 		m.Since = append(slices.Clip(m.Since), was)
 	}
 	for _, rep := range out.Replies {
 		m.Owed = slices.DeleteFunc(slices.Clone(m.Owed), func(o Owed) bool { return o.ID == rep.To })
-		m.Reads.Waiting = slices.DeleteFunc(slices.Clone(m.Reads.Waiting), func(r Read) bool { return r.ID == rep.To })
+		m.Reads.Waiting = without(m.Reads.Waiting, rep.To)
+	}
+	for _, id := range slices.Concat(out.Served, out.GaveUp) {
+		m.Reads.Waiting = without(m.Reads.Waiting, id)
 	}
 	return m
+}
+
+func without(waiting []Read, id uint64) []Read {
+	return slices.DeleteFunc(slices.Clone(waiting), func(r Read) bool { return r.ID == id })
 }

@@ -61,8 +61,8 @@ func isMember(c raft.Configuration, id raft.NodeID) bool {
 
 func sameMembers(a, b raft.Configuration) bool { return slices.Equal(a.Members, b.Members) }
 
-// reply judges a reply as it leaves.
-func (s Server) reply(rep Replied) error {
+// mayReply judges a reply as it leaves.
+func (s Server) mayReply(rep Replied) error {
 	k := slices.IndexFunc(s.Owed, func(o Owed) bool { return o.ID == rep.To })
 	if k < 0 {
 		return fmt.Errorf("  a reply %s to nothing that was asked", describe(rep.Reply))

@@ -57,7 +57,10 @@ func (s Server) outputs(in Input, out Output, post Server) error {
 		errs = append(errs, s.maySend(m, post))
 	}
 	for _, rep := range out.Replies {
-		errs = append(errs, s.mayReply(rep, post))
+		errs = append(errs, post.mayReply(rep))
+	}
+	for _, id := range out.Served {
+		errs = append(errs, named("ServeRead", ServeRead(post, id)))
 	}
 	if chunk, ok := chunkOf(in); ok && out.Stored {
 		before := s.afterUpdateTerm(chunk.Term)
@@ -82,22 +85,6 @@ func named(rule string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("  %s: %w", rule, err)
-}
-
-// mayReply: what a majority has confirmed to a leader stays confirmed when it steps down, so
-// that the answer to a read may be one of the leader that it was, as a request may.
-func (s Server) mayReply(rep Replied, post Server) error {
-	err := post.reply(rep)
-	if _, read := rep.Reply.(raft.ReadIndexReply); !read {
-		return err
-	}
-	for _, was := range append(slices.Clip(s.Since), s) {
-		was.Owed = post.Owed
-		if err == nil || was.reply(rep) == nil {
-			return nil
-		}
-	}
-	return err
 }
 
 // maySend: a request leaves with the next Flush after it was made, so its rule must hold in one
