@@ -65,6 +65,7 @@ func TestAnElectionBeginsWithANewTermAndTheOwnVote(t *testing.T) {
 			"it votes for":                func(_, post *Server) { post.VotedFor = "n2" },
 			"no candidate":                func(_, post *Server) { post.Role = raft.Follower },
 			"no configuration":            func(pre, _ *Server) { pre.ID = "n4" },
+			"it was removed, at 3":        func(pre, _ *Server) { pre.RemovedAt = 3 },
 		}}.try(t)
 	asks := but(pre, func(s *Server) { s.Role = raft.Follower })
 	action{asks, pre, AskForPreVotes,

@@ -76,8 +76,16 @@ func AnswerPreVote(pre, post Server, a raft.RequestVoteArgs) error {
 
 // mayCampaign: "a server that is not part of its own latest configuration should still start
 // new elections" (thesis §4.2.2), if a configuration that may be in force has it as a voter:
-// the newest committed one, or a later one.
-func (s Server) mayCampaign() bool {
+// the newest committed one, or a later one. Whoever was told that it was removed asks no more
+// (thesis §4.2.3 only keeps the others from listening), until a leader speaks to it again.
+func (s Server) mayCampaign() error {
+	return all(
+		must(s.RemovedAt == 0, "it was told that it was removed, at %d", s.RemovedAt),
+		must(s.isVoterSomewhere(), "no configuration that may be in force has it as a voter"),
+	)
+}
+
+func (s Server) isVoterSomewhere() bool {
 	c, at := s.CommittedConfiguration()
 	if isVoter(c, s.ID) {
 		return true
@@ -103,7 +111,7 @@ func AskForPreVotes(pre, post Server) error {
 	return all(
 		must(pre.Options.PreVote, "there are no pre-votes here"),
 		must(pre.Role != raft.Leader, "a leader needs no votes"),
-		must(pre.mayCampaign(), "no configuration that may be in force has it as a voter"),
+		pre.mayCampaign(),
 		must(post.Role == raft.PreCandidate, "it is no pre-candidate"),
 		unchanged(pre, post, "role"),
 	)
@@ -117,7 +125,7 @@ func Timeout(pre, post Server, transfer bool) error {
 	could := func(id raft.NodeID) bool { return id == pre.ID || slices.Contains(pre.PreVotes, id) }
 	return all(
 		must(pre.Role != raft.Leader, "a leader starts no election"),
-		must(pre.mayCampaign(), "no configuration that may be in force has it as a voter"),
+		pre.mayCampaign(),
 		must(!pre.Options.PreVote || transfer || pre.Role == raft.PreCandidate && majority(c, could), "only %v would vote for it", pre.PreVotes),
 		must(post.CurrentTerm == pre.CurrentTerm+1, "currentTerm goes from %d to %d", pre.CurrentTerm, post.CurrentTerm),
 		must(post.VotedFor == pre.ID, "it votes for %q", post.VotedFor),

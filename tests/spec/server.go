@@ -26,6 +26,7 @@ type Server struct {
 	LastApplied raft.Index
 	InUse       raft.Configuration // what it takes for the cluster
 	Heard       int                // ticks since its election timer was reset
+	RemovedAt   raft.Index         // the configuration without it that it was told of; 0 for none
 
 	// "Volatile state on leaders" (Figure 2); Transferring is of thesis §3.10.
 	Peers        []Peer
@@ -84,7 +85,7 @@ func Look(r *raft.Raft, before Server) Server {
 	s.CommitIndex, s.LastApplied, s.Snapshot, s.InUse = st.CommitIndex, st.LastApplied, r.Snapshot(), st.Configuration
 	s.Log = Log{Base: st.LastIndex, Entries: r.LogEntries(1, st.LastIndex)}
 	s.Log.Base -= raft.Index(len(s.Log.Entries))
-	s.Transferring, s.Peers, s.Heard = r.Transferring(), nil, st.LeaderHeard
+	s.Transferring, s.Peers, s.Heard, s.RemovedAt = r.Transferring(), nil, st.LeaderHeard, st.RemovedAt
 	for _, p := range st.Peers {
 		s.Peers = append(s.Peers, Peer{p.ID, p.NextIndex, p.MatchIndex, p.Session})
 	}
