@@ -292,6 +292,6 @@ func TestSchedulesDrawnAtRandom(t *testing.T) {
 		r := stream(seed, streamSchedule)
 		picks := make([]byte, headerBytes+r.IntN(600))
 		_, _ = r.Read(picks)
-		playSchedule(t, picks, fmt.Sprintf("\nreproduce: go test ./tests/sim -run TestSchedulesDrawnAtRandom -from=%d -seeds=1", seed))
+		playSchedule(t, picks, fmt.Sprintf("\nreproduce: go test ./tests/sim -run TestSchedulesDrawnAtRandom -from=%d -seeds=1%s", seed, heldToo()))
 	}
 }

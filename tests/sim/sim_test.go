@@ -94,11 +94,16 @@ func report(res Result) string {
 	if *nodesFlag > 0 {
 		nodes = fmt.Sprintf(" -nodes=%d", *nodesFlag)
 	}
-	if *specFlag {
-		nodes += " -spec"
-	}
-	fmt.Fprintf(&b, "\nreproduce: go test ./tests/sim -run TestSim -seed=%d%s -v\n", res.Seed, nodes)
+	fmt.Fprintf(&b, "\nreproduce: go test ./tests/sim -run TestSim -seed=%d%s%s -v\n", res.Seed, nodes, heldToo())
 	return b.String()
+}
+
+// heldToo is what a line that repeats a run needs, if it was held to the specification.
+func heldToo() string {
+	if *specFlag {
+		return " -spec"
+	}
+	return ""
 }
 
 // campaign runs many seeds, each in a world of its own.
