@@ -49,6 +49,14 @@ func (k *work) put(j job) {
 	k.next()
 }
 
+// unfinished counts the jobs that are not over.
+func (k *work) unfinished() int {
+	if k.busy {
+		return len(k.queue) + 1
+	}
+	return len(k.queue)
+}
+
 // next begins the oldest job, unless one is under way.
 func (k *work) next() {
 	if k.busy || len(k.queue) == 0 {

@@ -253,8 +253,8 @@ func (w *world) quiet() bool {
 	before, members := make([]int, len(w.nodes)), w.members()
 	for k, n := range w.nodes {
 		before[k] = n.calls
-		if n.files != nil && n.files.outgoing.busy {
-			before[k]++ // a chunk that is on its way from the disk leaves, whoever leads by then
+		if n.files != nil { // chunks on their way from the disk leave, whoever leads by then
+			before[k] += n.files.outgoing.unfinished()
 		}
 	}
 	began := w.now
