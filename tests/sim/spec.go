@@ -29,11 +29,13 @@ func (h *held) starts(disk raft.Restored) {
 		return
 	}
 	core, cfg := h.n.replica.Raft(), h.n.w.profile.raft
+	options := spec.Options{PreVote: !cfg.NoPreVote, CheckQuorum: !cfg.NoCheckQuorum, ElectionTicks: cfg.ElectionTicks}
 	var err error
 	if h.ran {
+		h.server.Options = options // pre-votes may have been switched on
 		h.server, err = h.server.Restart(disk, core)
 	} else {
-		h.server, err = spec.Begin(spec.Options{PreVote: !cfg.NoPreVote, CheckQuorum: !cfg.NoCheckQuorum, ElectionTicks: cfg.ElectionTicks}, disk, core)
+		h.server, err = spec.Begin(options, disk, core)
 	}
 	h.ran, h.during, h.out = true, false, spec.Output{}
 	h.reject(err)

@@ -77,6 +77,24 @@ func TestAnElectionBeginsWithANewTermAndTheOwnVote(t *testing.T) {
 		}}.try(t)
 }
 
+// A learner may be needed: somebody for whom it is a voter asks in vain, as its log is the newer one.
+func TestALearnerCampaignsOnlyIfItIsNeeded(t *testing.T) {
+	s := follower(5, 4)
+	s.Log = Log{Entries: append([]raft.Entry{configuration(1, 1, cluster("n2", "n3"))}, entries(2, 4)...)}
+	asks := func(term raft.Term, last raft.Index) Input {
+		return Received{From: "n2", Args: raft.RequestVoteArgs{Term: term, CandidateID: "n2", LastLogIndex: last, LastLogTerm: 4}}
+	}
+	speaks := func(term raft.Term) Input {
+		return Received{From: "n3", Args: raft.AppendEntriesArgs{Term: term, LeaderID: "n3"}}
+	}
+	assert.ErrorContains(t, s.mayCampaign(), "nobody needs its log")
+	assert.False(t, s.needed(asks(5, 2)), "it can have the vote")
+	s.Needed = s.needed(asks(5, 1))
+	assert.NoError(t, s.mayCampaign())
+	assert.True(t, s.needed(speaks(4)))
+	assert.False(t, s.needed(speaks(5)), "a leader has spoken")
+}
+
 func TestALeaderHasDurableVotesOfAMajority(t *testing.T) {
 	pre := but(candidate(4, 2), func(s *Server) { s.Votes = []raft.NodeID{"n3"} })
 	post := but(leader(4, 2), func(s *Server) {

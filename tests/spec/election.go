@@ -76,13 +76,30 @@ func AnswerPreVote(pre, post Server, a raft.RequestVoteArgs) error {
 
 // mayCampaign: "a server that is not part of its own latest configuration should still start
 // new elections" (thesis §4.2.2), if a configuration that may be in force has it as a voter:
-// the newest committed one, or a later one. Whoever was told that it was removed asks no more
+// the newest committed one, or a later one; or if somebody has asked for its vote, as for one of
+// a voter, and cannot have it: the server "might still be needed". Whoever was told that it was removed asks no more
 // (thesis §4.2.3 only keeps the others from listening), until a leader speaks to it again.
 func (s Server) mayCampaign() error {
 	return all(
 		must(s.RemovedAt == 0, "it was told that it was removed, at %d", s.RemovedAt),
-		must(s.isVoterSomewhere(), "no configuration that may be in force has it as a voter"),
+		must(s.Needed || s.isVoterSomewhere(), "no configuration that may be in force has it as a voter, and nobody needs its log"),
 	)
+}
+
+// needed says whether a candidate has asked whose log is too old for this server's vote, and no
+// leader has spoken since.
+func (s Server) needed(in Input) bool {
+	rec, _ := in.(Received)
+	switch a := rec.Args.(type) {
+	case raft.RequestVoteArgs:
+		ignored := s.hearsLeader() && s.Leader != a.CandidateID && !a.LeadershipTransfer
+		return s.Needed || !ignored && !upToDate(s, a)
+	case raft.AppendEntriesArgs:
+		return s.Needed && a.Term < s.CurrentTerm
+	case raft.InstallSnapshotArgs:
+		return s.Needed && a.Term < s.CurrentTerm
+	}
+	return s.Needed
 }
 
 func (s Server) isVoterSomewhere() bool {

@@ -83,7 +83,8 @@ func (s Server) afterChange(post Server) Server {
 }
 
 // LeaderIsRemoved: a leader that removes itself "steps down once the new configuration is
-// committed" (thesis §4.2.2), and not before.
+// committed" (thesis §4.2.2), and not before. So does a learner that was elected, as its log was
+// needed, when its first entry is committed: until then, it still is.
 func LeaderIsRemoved(pre, post Server) error {
 	return all(
 		must(pre.removedItself(), "no configuration without it as a voter is committed"),
@@ -93,7 +94,8 @@ func LeaderIsRemoved(pre, post Server) error {
 
 func (s Server) removedItself() bool {
 	c, at := s.Configuration()
-	return s.Role == raft.Leader && at <= s.CommitIndex && !isVoter(c, s.ID)
+	own, _ := s.Term(s.CommitIndex)
+	return s.Role == raft.Leader && at <= s.CommitIndex && own == s.CurrentTerm && !isVoter(c, s.ID)
 }
 
 // QuorumIsLost: "a leader steps down if an election timeout elapses without a successful round

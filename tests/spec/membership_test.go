@@ -71,6 +71,17 @@ func TestALeaderThatIsRemovedStepsDownWhenThatIsCommitted(t *testing.T) {
 	assert.NoError(t, LeaderLeaves(but(pre, func(s *Server) { s.CommitIndex = 2 })))
 }
 
+// A learner is elected where nobody else's log can win. Until it has committed an entry of its own,
+// nobody else can.
+func TestALearnerThatWasElectedStepsDownWhenItsFirstEntryIsCommitted(t *testing.T) {
+	s := leader(5, 4, 5)
+	s.Log = Log{Entries: append([]raft.Entry{configuration(1, 1, cluster("n2", "n3"))}, entries(2, 4, 5)...)}
+	s.CommitIndex = 2
+	assert.Error(t, LeaderIsRemoved(s, s.asFollower()))
+	s.CommitIndex = 3
+	assert.NoError(t, LeaderIsRemoved(s, s.asFollower()))
+}
+
 func TestALeaderLosesItsQuorumOnlyAsTimePasses(t *testing.T) {
 	pre := but(leader(4), func(s *Server) { s.Options.CheckQuorum = true })
 	lost := func(in Input) func(x, y Server) error {

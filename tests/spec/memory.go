@@ -27,6 +27,7 @@ func (s Server) remember(w found, in Input, out Output, post Server) Memory {
 	m.Reads = s.reads(in, out, post)
 	m.Incoming, m.Complete = s.incoming(in, out)
 	post.Incoming = m.Incoming
+	m.Needed = s.needed(in)
 	if rec, ok := in.(Received); ok {
 		m.Owed = append(slices.Clip(m.Owed), owes(w, rec, post))
 	}

@@ -57,6 +57,7 @@ type Memory struct {
 	Votes    []raft.NodeID // whose vote it has, in its election (votesGranted)
 	PreVotes []raft.NodeID // who would vote for it, in the term after CurrentTerm
 	Asked    []raft.RequestVoteArgs
+	Needed   bool        // somebody asked for its vote, and cannot have it: see mayCampaign
 	Led      []raft.Term // that it has led
 	Labels   []Label     // of the snapshots that it has had
 	Owed     []Owed      // replies that have not left
