@@ -76,6 +76,7 @@ func ways(pre Server, in Input, post Server) []way {
 		return answered(w, in, post)
 	case Tick, ElectionTimer:
 		w.campaign(post, false)
+		w.wins(post) // which needs the disk's word in between
 		w.leads(in, post)
 	case Command:
 		took := w
@@ -238,7 +239,7 @@ func (w *way) campaign(post Server, transfer bool) {
 	case w.at.Options.PreVote && !transfer && w.at.Role != raft.PreCandidate:
 		w.take("AskForPreVotes", pre, AskForPreVotes)
 	}
-	if post.Role == raft.Candidate {
+	if post.Role != raft.PreCandidate {
 		w.take("Timeout", began, func(x, y Server) error { return Timeout(x, y, transfer) })
 	}
 }
@@ -305,9 +306,9 @@ func (w *way) transfer(post Server) {
 }
 
 func (w *way) stepDown(in Input) {
-	if w.at.removedItself() {
-		w.take("LeaderIsRemoved", w.at.asFollower(), LeaderIsRemoved)
+	if _, tick := in.(Tick); tick && !w.at.removedItself() {
+		w.take("QuorumIsLost", w.at.asFollower(), func(x, y Server) error { return QuorumIsLost(x, y, in) })
 		return
 	}
-	w.take("QuorumIsLost", w.at.asFollower(), func(x, y Server) error { return QuorumIsLost(x, y, in) })
+	w.take("LeaderIsRemoved", w.at.asFollower(), LeaderIsRemoved)
 }

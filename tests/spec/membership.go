@@ -1,6 +1,10 @@
 package spec
 
-import "dbdb/raft"
+import (
+	"slices"
+
+	"dbdb/raft"
+)
 
 // ChangeConfiguration is AddServer, Promote and RemoveServer: the leader "appends the new
 // configuration to its log" (thesis §4.1), one server at a time, when the last change is
@@ -74,11 +78,21 @@ func newPeers(pre, post Server, old, now raft.Configuration) error {
 	return nil
 }
 
-// afterChange is the server with what ChangeConfiguration appends, and the peers that come.
+// afterChange is the server with what ChangeConfiguration appends, and the peers that come. One
+// that has stepped down since has forgotten them.
 func (s Server) afterChange(post Server) Server {
 	e, _ := post.Log.At(s.Log.Last() + 1)
 	s.Log = s.Log.and(e)
-	s.Peers = post.Peers
+	if post.Role == raft.Leader {
+		s.Peers = post.Peers
+		return s
+	}
+	c, _ := s.Configuration()
+	for _, m := range c.Members {
+		if _, known := s.peer(m.ID); !known && m.ID != s.ID {
+			s.Peers = append(slices.Clip(s.Peers), Peer{ID: m.ID})
+		}
+	}
 	return s
 }
 
