@@ -191,6 +191,27 @@ func TestAVoteDoesNotAskBeforeItIsDurable(t *testing.T) {
 	assert.ErrorContains(t, err, "its own vote of term 2 is not durable")
 }
 
+// Two actions that are each allowed in time are no composition, if something has to happen
+// between them.
+func TestALeaderIsNotMadeInTheStepThatBeginsItsElection(t *testing.T) {
+	pre := follower(4)
+	post := but(leader(5), func(s *Server) {
+		s.Memory, s.Peers = pre.Memory, []Peer{{ID: "n2", NextIndex: 2}, {ID: "n3", NextIndex: 2}}
+		s.Log = s.Log.and(raft.Entry{Index: 2, Term: 5})
+	})
+	_, err := pre.Check(Tick{}, Output{}, post)
+	assert.ErrorContains(t, err, "Timeout; BecomeLeader: its own vote of term 5 is not durable")
+}
+
+// A leader that removes itself goes when that is committed, not when it is asked to.
+func TestALeaderDoesNotLeaveWithTheChangeThatRemovesIt(t *testing.T) {
+	pre := but(leader(4, 4), func(s *Server) { s.CommitIndex = 2 })
+	post := changed(pre, cluster("n2", "n3")).asFollower()
+	post.InUse = cluster("n2", "n3")
+	_, err := pre.Check(Flush{}, Output{}, post)
+	assert.ErrorContains(t, err, "ChangeConfiguration; LeaderIsRemoved: no configuration without it as a voter is committed")
+}
+
 func TestTheConfigurationInUseIsTheLatestInTheLog(t *testing.T) {
 	s := follower(2, 2)
 	assert.NoError(t, Sane(s))
