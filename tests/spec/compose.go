@@ -22,7 +22,7 @@ func (w *way) take(name string, next Server, predicate func(pre, post Server) er
 	if w.err != nil {
 		return
 	}
-	w.names = append(w.names, name)
+	w.names = append(slices.Clip(w.names), name) // ways part here
 	w.err = predicate(w.at, next)
 	w.at = next
 }
