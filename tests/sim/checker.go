@@ -25,7 +25,8 @@ import (
 //  8. No committed entry is truncated: forget, durable, installs
 //  9. matchIndex is durable at the peer and rises, nextIndex is above it: followPeers
 //  10. Committed is durable on a quorum: followCommit, quorumHolds
-//  11. States are equal at equal indexes, snapshots too: appliedTo, stateIsRight, payloadIsRight
+//  11. States are equal at equal indexes, snapshots too: appliedTo, stateIsRight, payloadIsRight;
+//     and what a command says is in them: commandTakesEffect
 //  12. The configuration in use is the last in the log: configurationInUse; committed ones
 //     differ by one server: configurationCommitted; changes wait: mayChange; the quorums of
 //     leaders meet: quorumsMeet

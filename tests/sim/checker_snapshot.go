@@ -22,6 +22,27 @@ func (c *checker) appliedTo(n *node, i raft.Index) {
 	}
 }
 
+// commandTakesEffect: a set gives its key its value, with the index of its entry; a del leaves
+// nothing. States that are alike everywhere may be wrong everywhere.
+func (c *checker) commandTakesEffect(n *node, i raft.Index, cmd []byte) {
+	op := c.w.clients.bySum[checksum(cmd)].op
+	want := kept{op.value, i, true}
+	if op.kind == opDel {
+		want = kept{}
+	}
+	var is kept
+	if is.value, is.at, is.found = n.store.Get(op.key); is != want {
+		violate("A command takes effect", "n%d holds %v under %s after %d; it should be %v", n.place+1, is, op.key, i, want)
+	}
+}
+
+// kept is what a state machine has under a key.
+type kept struct {
+	value string
+	at    raft.Index
+	found bool
+}
+
 // emptyState is the hash of a state machine that has applied no command.
 var emptyState = kvstore.New().Hash()
 

@@ -395,6 +395,7 @@ func (m *machine) Apply(i raft.Index, cmd []byte) []byte {
 	m.n.w.check.applies(m.n, i, cmd)
 	result := m.n.store.Apply(i, cmd)
 	m.n.w.check.appliedTo(m.n, i)
+	m.n.w.check.commandTakesEffect(m.n, i, cmd)
 	return result
 }
 

@@ -84,6 +84,23 @@ func TestAStateThatNobodyHadIsSeen(t *testing.T) {
 	assert.Equal(t, "A snapshot is a state that was", broken(func() { w.check.stateIsRight(n, 2) }))
 }
 
+func TestACommandThatDoesNotTakeEffectIsSeen(t *testing.T) {
+	w := quietWorld()
+	n := w.nodes[0]
+	set := w.clients.commandOf(&operation{kind: opSet, key: "k", node: n})
+	del := w.clients.commandOf(&operation{kind: opDel, key: "k", node: n})
+	seen := func(i raft.Index, cmd []byte) string {
+		return broken(func() { w.check.commandTakesEffect(n, i, cmd) })
+	}
+	assert.Equal(t, "A command takes effect", seen(2, set), "it was not applied")
+	n.store.Apply(2, set)
+	assert.Empty(t, seen(2, set))
+	assert.Equal(t, "A command takes effect", seen(3, set), "the index is the one before")
+	assert.Equal(t, "A command takes effect", seen(3, del))
+	n.store.Apply(3, del)
+	assert.Empty(t, seen(3, del))
+}
+
 func TestAnInstallationThatIsNotDurableIsSeen(t *testing.T) {
 	w, _ := committedWorld()
 	n := w.nodes[1]
