@@ -293,6 +293,38 @@ func TestALeaderAnswersOtherServersReads(t *testing.T) {
 	require.False(t, got.Success, "deposed before it could confirm")
 }
 
+// Won and lost between two Flushes, a leadership is over before anybody looks. Whoever asked
+// it for something must hear so, and not wait for what never comes.
+func TestWhoAsksALeadershipOfOneBatchHearsThatItIsOver(t *testing.T) {
+	lead := func(t *testing.T) *rig {
+		r := newRig(t, 3)
+		for r.Raft().State() != raft.PreCandidate {
+			r.Tick()
+			r.Flush()
+		}
+		r.transport.votes[0](raft.RequestVoteReply{Term: 1, VoteGranted: true}, nil)
+		r.Flush()
+		r.sync()
+		r.transport.votes[2](raft.RequestVoteReply{Term: 2, VoteGranted: true}, nil)
+		require.Equal(t, raft.Leader, r.Raft().State())
+		return r
+	}
+	t.Run("a question", func(t *testing.T) {
+		r := lead(t)
+		var got *raft.ReadIndexReply
+		r.ReadIndex(raft.ReadIndexArgs{From: "n2"}, func(rep raft.ReadIndexReply) { got = &rep })
+		r.appendEntries(entries(3, 1, 1, "y"))
+		require.Equal(t, &raft.ReadIndexReply{}, got)
+	})
+	t.Run("a command", func(t *testing.T) {
+		r := lead(t)
+		var got error
+		r.Propose([]byte("x"), func(_ replica.Result, err error) { got = err })
+		r.appendEntries(entries(3, 1, 1, "y"))
+		require.ErrorIs(t, got, replica.ErrOutcomeUnknown)
+	})
+}
+
 // A leader that is deposed asks the new one for the reads that it could not confirm.
 func TestReadsSurviveAChangeOfLeader(t *testing.T) {
 	r := newRig(t, 3)
