@@ -287,6 +287,32 @@ func TestAFrameInThePlaceOfAnotherIsRefused(t *testing.T) {
 	require.Contains(t, corrupt.What, "frame 2 stands where frame 3 should")
 }
 
+// Two copies of a directory that both went on have different frames of one number. Put
+// together from blocks of both, a segment has the right numbers all along; that a frame follows
+// another one than it was written after is told by the checksum in it alone.
+func TestAFrameOfAnotherCopyOfTheLogIsRefused(t *testing.T) {
+	h := newHistory()
+	h.next(1, 0, 1, 10)
+	disk := filled(t, h, 4096)
+	other := disk.Clone(scripted())
+	second := raft.Save{Seq: 2, Term: 1, VotedFor: h.now().VotedFor, Entries: []raft.Entry{entry(2, 1, 10)}}
+	third := raft.Save{Seq: 3, Term: 1, VotedFor: h.now().VotedFor, Entries: []raft.Entry{entry(3, 1, 10)}}
+	require.NoError(t, mustOpen(t, disk, 4096).Log().Save(second))
+	log := mustOpen(t, other, 4096).Log()
+	second.Entries[0].Data = []byte("otherwise!")
+	require.NoError(t, log.Save(second))
+	require.NoError(t, log.Save(third))
+	disk.Crash(sim.LoseUnsynced)
+
+	name := wal.SegmentName(dataDir, 1)
+	segment := read(t, disk, name)
+	end := len(bytes.TrimRight(segment, "\x00"))
+	copy(segment[end:], read(t, other, name)[end:])
+	disk.WriteFile(name, segment)
+	corrupt := refused(t, disk, 4096, "frame 3 of the other copy")
+	require.EqualValues(t, end, corrupt.Offset)
+}
+
 func TestAnUnknownFormatIsRefusedAsSuch(t *testing.T) {
 	var format *wal.FormatError
 	disk := filled(t, newHistory(), 4096)
