@@ -94,7 +94,8 @@ type diskState struct {
 	savedIndex    Index // the log up to here is durable, with no truncation pending
 
 	// truncationSeq is the newest Save that takes entries out of the log, for a truncation
-	// or a snapshot. A Save below it may have stored them: its word on indexes is void.
+	// or a snapshot. A Save below it may have stored them: its word on indexes is void. It
+	// is 0 once it, or a later one, is durable: then no earlier one is on its way any more.
 	truncationSeq uint64
 }
 
@@ -206,6 +207,7 @@ func (r *Raft) Saved(s Save) {
 		// An append, a truncation and another append of the same index may all be on
 		// their way to the disk; the note about the first is not about the last.
 		r.disk.savedIndex = max(r.disk.savedIndex, s.lastIndex())
+		r.disk.truncationSeq = 0
 	}
 	switch {
 	case r.state == Candidate && s.Term == r.currentTerm && s.VotedFor == r.cfg.ID:

@@ -63,7 +63,7 @@ func source(t *testing.T, fset *token.FileSet, dir string, tests bool) []*ast.Fi
 // The core is a pure value: no clock, file, socket, goroutine or global randomness
 // can be reached from what it imports.
 func TestTheCoreImportsOnlyPurePackages(t *testing.T) {
-	pure := []string{"cmp", "encoding/binary", "errors", "fmt", "slices", "strings"}
+	pure := []string{"cmp", "encoding/binary", "errors", "fmt", "maps", "slices", "strings"}
 	for _, f := range source(t, token.NewFileSet(), filepath.Join(root, "raft"), false) {
 		for _, spec := range f.Imports {
 			assert.Contains(t, pure, strings.Trim(spec.Path.Value, `"`), "%s", f.Name)
