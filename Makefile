@@ -6,12 +6,13 @@ SHELL := bash
 SEEDS ?= 2000
 FROM ?= 1
 FOR ?= 20s
+LEVEL ?= all
 FUZZTIME ?= 30s
 PACKAGES ?= ./...
 IMAGE ?= dbdb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build test race sim partition mutants fuzz lint cover run stop docker clean clean-data help
+.PHONY: build test race sim partition explore mutants fuzz lint cover run stop docker clean clean-data help
 
 build: ## Build ./bin/dbdb
 	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb
@@ -29,6 +30,9 @@ partition: ## The partition suite: scripts, simulated worlds, then real processe
 	go test ./tests/scripts ./tests/sim -count=1
 	go test ./tests/cluster -run Partition -count=1 -timeout 0 -for=$(FOR) -nodes=3 -v
 	go test ./tests/cluster -run Partition -count=1 -timeout 0 -for=$(FOR) -nodes=5 -v
+
+explore: ## Visit all states within bounds, of the real core, with live progress; LEVEL=figure-8: of one level
+	go test ./tests/explore -run TestExplore -count=1 -timeout 0 -level=$(LEVEL) -v
 
 mutants: ## Break each rule on purpose and see that a test notices; M=figure-8: one, with the failure; FULL=1: by every engine
 	go run ./tests/mutants $(if $(FULL),-full) $(M)

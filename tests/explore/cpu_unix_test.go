@@ -1,0 +1,18 @@
+//go:build unix
+
+package explore
+
+import (
+	"syscall"
+	"time"
+)
+
+// cpuTime is the processor time that this process has used: what a search costs,
+// whatever else the machine does meanwhile.
+func cpuTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}

@@ -1,0 +1,98 @@
+package explore
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Options say how a level is explored.
+type Options struct {
+	Workers int
+	// Budget ends the search when so much time has passed; 0 is no bound.
+	Budget time.Duration
+	// Progress, if not nil, is told every few seconds how far it is.
+	Progress io.Writer
+	// CPU tells how much processor time was used so far, to report the rate for each core.
+	CPU func() time.Duration
+}
+
+// Result is what a search came to.
+type Result struct {
+	Level    Level
+	Complete bool // all states within the bounds were visited
+	States   int64
+	Moves    int64 // transitions
+	Depth    int
+	Servers  int // different states of single servers
+	Memory   uint64
+	Elapsed  time.Duration
+	CPU      time.Duration
+	// Broken is the promise that was broken first, and Script how.
+	Broken string
+	Script *Script
+}
+
+// String is the claim that is proved, or how far the search came.
+func (r *Result) String() string {
+	verdict := choose(r.Complete, "complete", "NOT COMPLETE")
+	if r.Broken != "" {
+		verdict = "BROKEN: " + r.Broken
+	}
+	return fmt.Sprintf("%s: %v: %s; %s states, %s transitions, depth %d, %d MB, %.1f s, %s/s and core",
+		r.Level.Name, r.Level, verdict, grouped(r.States), grouped(r.Moves), r.Depth, r.Memory>>20, r.Elapsed.Seconds(), grouped(int64(r.rate())))
+}
+
+func (r *Result) rate() float64 { return float64(r.Moves) / max(r.CPU.Seconds(), 0.001) }
+
+// grouped writes a number with commas between its thousands.
+func grouped(n int64) string {
+	s := fmt.Sprint(n)
+	for k := len(s) - 3; k > 0; k -= 3 {
+		s = s[:k] + "," + s[k:]
+	}
+	return s
+}
+
+// Explore visits all states of a level, or as many as the budget allows, or until a promise
+// is broken.
+func Explore(l Level, o Options) *Result {
+	s := newSearch(l, max(o.Workers, 1))
+	began := o.CPU()
+	if o.Budget > 0 {
+		end := time.Now().Add(o.Budget)
+		s.stop = func() bool { return time.Now().After(end) }
+	}
+	last := progress{at: time.Now()}
+	s.report = func() {
+		if o.Progress != nil {
+			last = s.tell(o.Progress, last)
+		}
+	}
+	r := &Result{Level: l, Complete: s.run()}
+	r.Elapsed, r.CPU, r.Memory = time.Since(s.began), o.CPU()-began, memory()
+	r.States, r.Moves, r.Depth, r.Servers = s.states.Load(), s.moves.Load(), s.depth, s.servers.len()
+	if s.broken != nil {
+		r.Complete, r.Broken = false, s.broken.what.Error()
+		r.Script = s.play(append(s.path(s.broken.state), s.broken.step))
+	}
+	return r
+}
+
+// progress is how far a search was when it was last told.
+type progress struct {
+	at    time.Time
+	moves int64
+}
+
+func (s *search) tell(to io.Writer, last progress) progress {
+	now := progress{time.Now(), s.moves.Load()}
+	rate := float64(now.moves-last.moves) / now.at.Sub(last.at).Seconds()
+	frontier := int64(0)
+	for _, w := range s.workers {
+		frontier += int64(w.frontier.n)
+	}
+	fmt.Fprintf(to, "  %s: depth %d, frontier %s of which %s done, %s states, %s transitions, %s/s, %d MB\n", s.level.Name, s.depth,
+		grouped(frontier), grouped(min(s.taken.Load(), frontier)), grouped(s.states.Load()), grouped(now.moves), grouped(int64(rate)), memory()>>20)
+	return now
+}
