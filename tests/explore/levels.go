@@ -20,7 +20,7 @@ var Levels = []Level{
 
 	{Name: "add", Voters: 2, Spares: 1, Terms: 3, Log: 2, Changes: 1, InFlight: 2, Atomic: true},
 	{Name: "remove", Voters: 3, Terms: 3, Log: 1, Changes: 1, InFlight: 2, Atomic: true},
-	{Name: "change", Voters: 3, Spares: 1, Terms: 3, Log: 2, Changes: 1, InFlight: 3, Atomic: true, Campaigning: []int{1, 2}},
+	{Name: "change", Voters: 3, Spares: 1, Terms: 3, Log: 1, Changes: 1, InFlight: 2, Atomic: true, Campaigning: []int{1, 2}},
 	{Name: "transfer", Voters: 3, Terms: 3, Log: 1, Wishes: 1, InFlight: 2, Atomic: true},
 	{Name: "snapshot", Voters: 3, Terms: 3, Log: 1, Restarts: 1, InFlight: 2, Atomic: true, Compacting: []int{1}, Chunks: 2},
 	{Name: "snapshots", Voters: 3, Terms: 3, Log: 1, InFlight: 2, Atomic: true, Compacting: []int{1, 2, 3}},

@@ -90,10 +90,17 @@ func (p *player) do(happen func(), format string, args ...any) {
 	}
 }
 
-// known is a message's number, whatever has become of its session and its caller.
-func (p *player) known(n uint32) uint32 { return p.variant(n, false, false) }
+// known is a message's number, whatever has become of its session.
+func (p *player) known(n uint32) uint32 { return p.variant(n, false, p.message(n).orphan) }
 
-// at is where on the stage's bag a message is, by number, or the first unknown one that
+// abandon notes that the caller of a request waits no more.
+func (p *player) abandon(o *parcel) {
+	if o.number != 0 {
+		o.number = p.variant(o.number, false, true)
+	}
+}
+
+// find is where in the stage's bag a message is, by number; or the first unknown one that
 // looks like it.
 func (p *player) find(n uint32, number uint32) int {
 	m := p.message(n)
@@ -187,6 +194,11 @@ func (p *player) happen(m *move) {
 		p.do(func() { s.Sync(n) }, "sync n%d", n)
 	case restart:
 		p.bag = slices.DeleteFunc(p.bag, func(o parcel) bool { return strings.HasSuffix(o.label, "Reply") && o.to == m.place })
+		for k := range p.bag {
+			if o := &p.bag[k]; o.from == m.place && !strings.HasSuffix(o.label, "Reply") {
+				p.abandon(o)
+			}
+		}
 		p.do(func() { s.Crash(n, sim.LoseUnsynced) }, "crash n%d", n)
 		p.do(func() { s.Start(n) }, "start n%d", n)
 		p.slow(m.place)
@@ -197,6 +209,9 @@ func (p *player) happen(m *move) {
 	case transfer:
 		p.do(func() { s.Transfer(n, int(m.of)+1) }, "transfer to n%d at n%d", m.of+1, n)
 	case expire:
+		if k := p.find(m.of, p.known(m.of)); k >= 0 {
+			p.abandon(&p.bag[k])
+		}
 		p.expire(p.message(m.of))
 	case deliver:
 		if k := p.find(m.of, p.known(m.of)); k >= 0 {

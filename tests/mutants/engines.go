@@ -20,6 +20,7 @@ var engines = []engine{
 	{"scripts", scripts},
 	{"schedules", schedules},
 	{"simulator", worlds},
+	{"exploration", exploration},
 	{"unit tests", unitTests},
 	{"specification", specification},
 }
