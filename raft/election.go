@@ -87,8 +87,8 @@ func (r *Raft) HandleRequestVote(a RequestVoteArgs) RequestVoteReply {
 		r.trace(RuleLeaderKnown, a.CandidateID, 0, a.Term)
 		return r.refusalOf(a.CandidateID)
 	}
-	if !r.isUpToDate(a) {
-		r.isNeeded = true // see mayCampaign
+	if !r.mayCampaign() && !r.isUpToDate(a) {
+		r.isNeeded = true // from now on it may
 	}
 	if a.PreVote {
 		return r.handlePreVote(a)
