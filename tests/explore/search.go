@@ -19,6 +19,8 @@ type search struct {
 	broken  *found
 	report  func()      // how far it is
 	stop    func() bool // a budget is used up
+	// wanted, if not nil, names a world to find instead.
+	wanted func(w *world) bool
 
 	taken  atomic.Int64 // of the present frontier
 	mu     sync.Mutex
@@ -227,6 +229,10 @@ func (w *worker) emit(next *world, _ *move, err *broken) {
 	w.step++
 	if err != nil {
 		w.found(&found{w.parent, step, err})
+		return
+	}
+	if w.wanted != nil && w.wanted(next) {
+		w.found(&found{w.parent, step, &broken{"found", "what was wanted"}})
 		return
 	}
 	if !w.seen.add(w.hash(next)) {
