@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -15,6 +16,10 @@ type Options struct {
 	Progress io.Writer
 	// CPU tells how much processor time was used so far, to report the rate for each core.
 	CPU func() time.Duration
+	// Stage plays, when all states of a level were visited, a path to each step in which a
+	// server does something for the first time, on a stage: with the real replica and disk
+	// and all of the simulator's oracles.
+	Stage bool
 }
 
 // Result is what a search came to.
@@ -28,6 +33,8 @@ type Result struct {
 	Memory   uint64
 	Elapsed  time.Duration
 	CPU      time.Duration
+	// Played is how many paths were played on a stage, of how many.
+	Played, Paths int
 	// Broken is the promise that was broken first, and Script how.
 	Broken string
 	Script *Script
@@ -38,6 +45,9 @@ func (r *Result) String() string {
 	verdict := choose(r.Complete, "complete", "NOT COMPLETE")
 	if r.Broken != "" {
 		verdict = "BROKEN: " + r.Broken
+	}
+	if r.Played > 0 {
+		verdict += fmt.Sprintf(", and %s of %s paths played on a stage", grouped(int64(r.Played)), grouped(int64(r.Paths)))
 	}
 	return fmt.Sprintf("%s: %v: %s; %s states, %s transitions, depth %d, %d MB, %.1f s, %s/s and core",
 		r.Level.Name, r.Level, verdict, grouped(r.States), grouped(r.Moves), r.Depth, r.Memory>>20, r.Elapsed.Seconds(), grouped(int64(r.rate())))
@@ -74,9 +84,64 @@ func Explore(l Level, o Options) *Result {
 	r.States, r.Moves, r.Depth, r.Servers = s.states.Load(), s.moves.Load(), s.depth, s.servers.len()
 	if s.broken != nil {
 		r.Complete, r.Broken = false, s.broken.what.Error()
-		r.Script = s.play(append(s.path(s.broken.state), s.broken.step))
+		r.Script = s.play(s.path(s.broken.first))
+	}
+	if r.Complete && o.Stage {
+		r.playAll(s, o)
 	}
 	return r
+}
+
+// playAll plays a path to each different step of a server, the shortest first.
+func (r *Result) playAll(s *search, o Options) {
+	var all []first
+	for _, w := range s.workers {
+		all = append(all, w.firsts...)
+	}
+	r.Paths = len(all)
+	paths := make(chan first)
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	for range s.workers {
+		running.Go(func() {
+			for f := range paths {
+				script := s.play(s.path(f))
+				mu.Lock()
+				r.played(script)
+				mu.Unlock()
+			}
+		})
+	}
+	last := time.Now()
+	for k, f := range all {
+		if o.Budget > 0 && time.Since(s.began) > o.Budget {
+			break
+		}
+		mu.Lock()
+		broken := r.Broken != ""
+		mu.Unlock()
+		if broken {
+			break
+		}
+		paths <- f
+		if o.Progress != nil && time.Since(last) > 5*time.Second {
+			last = time.Now()
+			fmt.Fprintf(o.Progress, "  %s: %s of %s paths played on a stage\n", s.level.Name, grouped(int64(k)), grouped(int64(len(all))))
+		}
+	}
+	close(paths)
+	running.Wait()
+}
+
+func (r *Result) played(script *Script) {
+	r.Played++
+	switch {
+	case r.Broken != "":
+	case script.Failure != nil:
+		r.Broken, r.Script = fmt.Sprintf("%s: %s", script.Failure.Oracle, script.Failure.Detail), script
+	case script.Different != "":
+		r.Broken, r.Script = "The driver is the replica: they differ", script
+	}
 }
 
 // progress is how far a search was when it was last told.

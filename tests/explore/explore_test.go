@@ -16,6 +16,7 @@ import (
 var (
 	levelFlag   = flag.String("level", "", "explore these levels, by name, with commas between them; or all")
 	budgetFlag  = flag.Duration("budget", 0, "end each level after so much time, complete or not")
+	stageFlag   = flag.Bool("stage", false, "then play a path to each different step of a server on a stage")
 	workersFlag = flag.Int("workers", min(2, runtime.NumCPU()), "how many cores to use")
 )
 
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 // TestExplore visits all that can happen within small bounds; with -level within others. What
 // it prints of a level that is complete is what it has proved.
 func TestExplore(t *testing.T) {
-	levels, o := *levelFlag, Options{Workers: *workersFlag, Budget: *budgetFlag, CPU: cpuTime}
+	levels, o := *levelFlag, Options{Workers: *workersFlag, Budget: *budgetFlag, CPU: cpuTime, Stage: *stageFlag}
 	switch levels {
 	case "":
 		levels = small

@@ -22,10 +22,10 @@ var Levels = []Level{
 	{Name: "remove", Voters: 3, Terms: 3, Log: 1, Changes: 1, InFlight: 2, Atomic: true},
 	{Name: "change", Voters: 3, Spares: 1, Terms: 3, Log: 1, Changes: 1, InFlight: 2, Atomic: true, Campaigning: []int{1, 2}},
 	{Name: "transfer", Voters: 3, Terms: 3, Log: 1, Wishes: 1, InFlight: 2, Atomic: true},
-	{Name: "snapshot", Voters: 3, Terms: 3, Log: 1, Restarts: 1, InFlight: 2, Atomic: true, Compacting: []int{1}, Chunks: 2},
+	{Name: "snapshot", Voters: 3, Terms: 2, Log: 2, Restarts: 1, InFlight: 2, Atomic: true, Compacting: []int{1}, Chunks: 2},
 	{Name: "snapshots", Voters: 3, Terms: 3, Log: 1, InFlight: 2, Atomic: true, Compacting: []int{1, 2, 3}},
 
-	{Name: "five", Voters: 5, Terms: 3, InFlight: 4, Atomic: true, Campaigning: []int{1, 5}, Restarts: 1, Restarting: []int{1}},
+	{Name: "five", Voters: 5, Terms: 3, InFlight: 2, Atomic: true, Campaigning: []int{1, 5}, Restarts: 1, Restarting: []int{1}},
 }
 
 // LevelOf finds a level by its name.

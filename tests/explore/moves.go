@@ -11,7 +11,9 @@ import (
 type move struct {
 	input
 	place int
-	fates []fate
+	// unanswered says that the answer to the request that arrives is lost.
+	unanswered bool
+	fates      []fate
 }
 
 // fate is what becomes of a message that leaves, in the order in which they do.
@@ -33,6 +35,17 @@ type mover struct {
 	emit  func(w *world, m *move, err *broken)
 	m     move
 	moves uint64
+	// fresh says that the step has an outcome that no step had before.
+	fresh bool
+}
+
+// outcome notes which outcomes steps have.
+func (v *mover) outcome(place int, n uint32, in input) *outcome {
+	o := v.space.outcome(place, n, in)
+	if !o.taken.Load() && o.taken.CompareAndSwap(false, true) {
+		v.fresh = true
+	}
+	return o
 }
 
 // all calls emit with each of them. The world is emit's only until it returns.
@@ -141,7 +154,7 @@ func (v *mover) arrivals(k int, m *message, n uint32) {
 // unanswered lets a request arrive whose answer will be lost. If it is held back, it would
 // take the place of another message until it leaves.
 func (v *mover) unanswered(w *world, m *message, n uint32) {
-	v.m = move{input: input{deliver, n}, place: m.to, fates: v.m.fates[:0]}
+	v.m = move{input: input{deliver, n}, place: m.to, unanswered: true, fates: v.m.fates[:0]}
 	o := v.outcome(m.to, w.servers[m.to], input{deliver, v.variant(n, false, true)})
 	after := *w
 	if !v.became(&after, m.to, o) {

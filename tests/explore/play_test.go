@@ -8,10 +8,7 @@ import (
 )
 
 // What the search does with cores is what servers do: any of its paths, played on a stage
-// with real replicas, logs and disks, leads to the same servers. Two things differ on purpose.
-// Where the search lets an election timeout pass at its shortest, a stage may have drawn just
-// that. And a stage takes its next snapshot when the log has grown by as much as the last
-// one, the search at once.
+// with real replicas, logs and disks, leads to the same servers.
 func TestAPathOnAStageLeadsToTheSameServers(t *testing.T) {
 	for _, l := range []Level{
 		{Voters: 3, Terms: 3, Log: 1, InFlight: 2},

@@ -30,9 +30,8 @@ type search struct {
 
 // found is a broken promise: the state before the step, and which of its steps.
 type found struct {
-	state uint32
-	step  uint16
-	what  *broken
+	first
+	what *broken
 }
 
 // worker has a part of the frontier, and of the list of all states.
@@ -46,6 +45,13 @@ type worker struct {
 	mover    mover
 	parent   uint32 // of the world whose steps are taken now
 	step     uint16 // the next one
+	firsts   []first
+}
+
+// first is a step in which a server does something for the first time.
+type first struct {
+	state uint32
+	step  uint16
 }
 
 // chunks is a list that grows without being copied.
@@ -227,12 +233,16 @@ func (w *worker) work() {
 func (w *worker) emit(next *world, _ *move, err *broken) {
 	step := w.step
 	w.step++
+	if w.mover.fresh {
+		w.firsts = append(w.firsts, first{w.parent, step})
+		w.mover.fresh = false
+	}
 	if err != nil {
-		w.found(&found{w.parent, step, err})
+		w.found(&found{first{w.parent, step}, err})
 		return
 	}
 	if w.wanted != nil && w.wanted(next) {
-		w.found(&found{w.parent, step, &broken{"found", "what was wanted"}})
+		w.found(&found{first{w.parent, step}, &broken{"found", "what was wanted"}})
 		return
 	}
 	if !w.seen.add(w.hash(next)) {
@@ -253,9 +263,10 @@ func (s *search) found(f *found) {
 	}
 }
 
-// path is how a state was reached: which of the steps of each state before it.
-func (s *search) path(state uint32) (steps []uint16) {
-	for state != 0 {
+// path is how a step was reached: which of the steps of each state before it, and itself.
+func (s *search) path(f first) []uint16 {
+	steps := []uint16{f.step}
+	for state := f.state; state != 0; {
 		w := s.workers[int(state)%len(s.workers)]
 		k := int(state) / len(s.workers)
 		steps = append(steps, w.steps.at(k))

@@ -1,6 +1,10 @@
 package explore
 
-import "dbdb/raft"
+import (
+	"slices"
+
+	"dbdb/raft"
+)
 
 // server is one server in one of the states that it can be in: the core, what is durable,
 // and the Saves that are not, with what waits for them. It never changes, so all states of
@@ -105,16 +109,27 @@ func (e *encoder) server(s *server) {
 		e.id(h.VotedFor)
 		e.snapshot(h.Snapshot)
 		e.log(h.Entries)
-		for _, waiting := range [][]*message{h.replies, h.calls} {
-			e.numbers(uint64(len(waiting)))
-			for _, m := range waiting {
-				e.message(m)
-			}
-		}
+		e.unordered(h.replies)
+		e.unordered(h.calls)
 	}
 	e.numbers(uint64(len(s.file)))
 	for _, p := range s.file {
 		e.numbers(uint64(p.index), uint64(p.term), uint64(p.by))
+	}
+}
+
+// unordered writes messages that leave at the same moment. In which order depends on names.
+func (e *encoder) unordered(all []*message) {
+	texts := make([]string, len(all))
+	for k, m := range all {
+		one := encoder{names: e.names}
+		one.message(m)
+		texts[k] = string(one.buf)
+	}
+	slices.Sort(texts)
+	e.numbers(uint64(len(texts)))
+	for _, text := range texts {
+		e.buf = append(e.buf, text...)
 	}
 }
 

@@ -3,6 +3,7 @@ package explore
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"dbdb/raft"
 )
@@ -44,6 +45,8 @@ type outcome struct {
 	broken *broken  // a promise that the server broke by itself
 	// covered are entries that a snapshot of the server's own took the place of in this step.
 	covered []raft.Entry
+	// taken says that a step of the world has had it.
+	taken atomic.Bool
 }
 
 // broken is an oracle's objection.
