@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// bench is one run.
+type bench struct {
+	options
+	tmp      string // for binaries and data; removed at the end
+	rows     []row
+	peers    []peer
+	binaries map[string]string // by package
+	machine  machine
+	started  time.Time
+	commands map[string]string // a server's command line, by peer
+	cells    []cell
+}
+
+// cell is one repeat of one row for one peer.
+type cell struct {
+	Row     string  `json:"row"`
+	Peer    string  `json:"peer"`
+	Repeat  int     `json:"repeat"`
+	Metrics metrics `json:"metrics"`
+	// Errors are requests that failed where none should, Wrong answers that no correct
+	// store gives, by what they were, and First the first of them.
+	Errors int            `json:"errors"`
+	Wrong  map[string]int `json:"wrong,omitempty"`
+	First  string         `json:"first,omitempty"`
+}
+
+// values are what a peer reached in a row, by repeat.
+func values(cells []cell, row, peer, metric string) map[int]float64 {
+	found := map[int]float64{}
+	for _, c := range cells {
+		if v, ok := c.Metrics[metric]; ok && c.Row == row && c.Peer == peer {
+			found[c.Repeat] = v
+		}
+	}
+	return found
+}
+
+func newBench(ctx context.Context, o options, tmp string) (b *bench, err error) {
+	b = &bench{options: o, tmp: tmp, binaries: map[string]string{}, commands: map[string]string{}, started: time.Now()}
+	if b.rows, err = pickRows(o.rows); err != nil {
+		return nil, err
+	}
+	b.peers = peers
+	if o.peers != "all" {
+		b.peers = nil
+		for name := range strings.SplitSeq(o.peers, ",") {
+			p, err := peerNamed(name)
+			if err != nil {
+				return nil, err
+			}
+			b.peers = append(b.peers, p)
+		}
+	}
+	b.machine = describeMachine(tmp)
+	fmt.Fprintln(os.Stderr, b.machine)
+	if b.machine.Filesystem == inMemory {
+		fmt.Fprintf(os.Stderr, "%s is in memory, where a sync costs nothing: choose another -dir\n", o.dir)
+	}
+	return b, b.build(ctx)
+}
+
+// build builds the binaries that the rows need.
+func (b *bench) build(ctx context.Context) error {
+	for _, p := range b.peers {
+		if b.binaries[p.pkg] != "" || !slices.ContainsFunc(b.rows, func(r row) bool { return slices.Contains(r.peers, p.name) }) {
+			continue
+		}
+		binary := filepath.Join(b.tmp, filepath.Base(p.pkg))
+		fmt.Fprintf(os.Stderr, "building %s\n", p.pkg)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, p.pkg)
+		if strings.HasPrefix(p.pkg, "./cmd/") {
+			cmd.Dir = "../.." // of its own module, with the dependencies that it ships with
+		}
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s does not build: %w\n%s", p.pkg, err, out)
+		}
+		b.binaries[p.pkg] = binary
+	}
+	return nil
+}
+
+// of are the peers of a row that were asked for.
+func (b *bench) of(r row) (of []peer) {
+	for _, p := range b.peers {
+		if slices.Contains(r.peers, p.name) {
+			of = append(of, p)
+		}
+	}
+	return of
+}
+
+// repeatsOf is one if one is asked for: then somebody only wants to see that it works.
+func (b *bench) repeatsOf(r row) int {
+	if b.repeats == 1 {
+		return 1
+	}
+	return max(b.repeats, r.repeats)
+}
+
+// run measures row by row: all peers once, A B C, then all again. So a machine that gets
+// slower does not do so for one peer alone. Each cell has fresh servers.
+func (b *bench) run(ctx context.Context) error {
+	total := 0
+	for _, r := range b.rows {
+		total += len(b.of(r)) * b.repeatsOf(r)
+	}
+	p := newProgress(total)
+	for _, r := range b.rows {
+		for repeat := range b.repeatsOf(r) {
+			for _, peer := range b.of(r) {
+				c := cell{Row: r.name, Peer: peer.name, Repeat: repeat + 1}
+				p.begin(c, b.repeatsOf(r))
+				begin := time.Now()
+				if err := b.measure(ctx, r, peer, &c); err != nil {
+					return fmt.Errorf("%s of %s, repeat %d: %w", r.name, peer.name, repeat+1, err)
+				}
+				b.cells = append(b.cells, c)
+				p.end(c, b.repeatsOf(r), time.Since(begin), r.metric)
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) measure(ctx context.Context, r row, p peer, into *cell) (err error) {
+	c, err := newCluster(ctx, p, b.binaries[p.pkg], b.tmp)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := c.stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	n := c.nodes[0]
+	line := strings.Join(append([]string{filepath.Base(c.binary)}, p.args(c, n)...), " ")
+	b.commands[p.name] = strings.ReplaceAll(line, c.dir, "DIR")
+	m, failed, err := r.run(ctx, b, c)
+	if err != nil {
+		return fmt.Errorf("%w; %v", err, failed)
+	}
+	into.Metrics, into.Errors, into.Wrong = m, failed.errors, failed.wrong
+	if failed.first != nil && (failed.errors > 0 || failed.wrong != nil) {
+		into.First = failed.first.Error()
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	latePause = 2 * time.Millisecond
+	lateShare = 10 // of the keys: a tenth
+)
+
+// joinLate adds a fresh server to a cluster that has many keys, and measures how long it
+// takes until it has the first and the last of them, and the last write of all.
+func joinLate(ctx context.Context, b *bench, c *cluster) (metrics, failures, error) {
+	leader, err := c.leader(ctx)
+	if err != nil {
+		return nil, failures{}, err
+	}
+	ks := newKeys(b.keys/lateShare, manyBytes)
+	_, failed, err := ks.fill(ctx, c.peer, leader.http)
+	if err != nil {
+		return nil, failed, err
+	}
+	if err := lastWrite(c, leader, ks); err != nil {
+		return nil, failed, err
+	}
+	late, err := c.addNode(true)
+	if err != nil {
+		return nil, failed, err
+	}
+	begin := time.Now()
+	if err := letIn(ctx, c, leader, late); err != nil {
+		return nil, failed, err
+	}
+	if err := awaitKeys(ctx, c, late, ks); err != nil {
+		return nil, failed, err
+	}
+	took := time.Since(begin)
+	// What it has is judged like any other answer.
+	_, more, err := bulk(ctx, c.peer, late.http, len(ks.state), func(cl client, k int) error {
+		answer, found, err := cl.get(keyName(k), true)
+		if err != nil {
+			return err
+		}
+		return ks.judge(k, answer, found, ks.atLeast(k), ks.atMost(k))
+	}, true)
+	failed.merge(more)
+	return metrics{join: took.Seconds(), checked: float64(len(ks.state))}, failed, err
+}
+
+// lastWrite writes to the last key once more: many clients filled the keys, so the last one
+// of them need not be the last in the log.
+func lastWrite(c *cluster, leader *node, ks *keys) error {
+	clients, err := c.dial(leader.http, 1, requestTimeout)
+	if err != nil {
+		return err
+	}
+	defer closeAll(clients)
+	return ks.write(clients[0], len(ks.state)-1)
+}
+
+// letIn starts a server and makes it a member, in the order in which the peer wants it.
+func letIn(ctx context.Context, c *cluster, leader, late *node) error {
+	ask := func() error {
+		last := error(nil)
+		ctx, cancel := context.WithTimeout(ctx, startPatience)
+		defer cancel()
+		if err := poll(ctx, latePause, func() (bool, error) { last = c.join(leader, late); return last == nil, nil }); err != nil {
+			return fmt.Errorf("%s is not let in: %w", late.name, last)
+		}
+		return nil
+	}
+	if c.joinFirst {
+		if err := ask(); err != nil {
+			return err
+		}
+		return late.start(c)
+	}
+	if err := late.start(c); err != nil {
+		return err
+	}
+	return ask()
+}
+
+// awaitKeys returns when a server has the first and the last key that were written.
+func awaitKeys(ctx context.Context, c *cluster, n *node, ks *keys) error {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	clients, err := c.dial(n.http, 1, firstWriteTimeout)
+	if err != nil {
+		return err
+	}
+	defer closeAll(clients)
+	for _, k := range []int{0, len(ks.state) - 1} {
+		if err := poll(ctx, latePause, func() (bool, error) {
+			answer, found, err := clients[0].get(keyName(k), true)
+			return err == nil && ks.judge(k, answer, found, ks.atLeast(k), ks.atMost(k)) == nil, nil
+		}); err != nil {
+			return fmt.Errorf("%s has no %s: %w: %s", n.name, keyName(k), err, n.lastWords())
+		}
+	}
+	return nil
+}

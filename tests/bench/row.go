@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// row is one thing that is measured of several peers.
+type row struct {
+	name   string
+	about  string
+	metric string   // what is compared
+	peers  []string // who can do it
+	// repeats is how often at least; some things vary more than others.
+	repeats int
+	run     func(ctx context.Context, b *bench, c *cluster) (metrics, failures, error)
+}
+
+// metrics are what was measured in one cell, by name.
+type metrics map[string]float64
+
+// The metrics.
+const (
+	rate         = "ops/s"
+	p50          = "p50 ms"
+	p99          = "p99 ms"
+	p999         = "p99.9 ms"
+	serverCPU    = "server CPU µs/op"
+	loadCPU      = "load CPU µs/op"
+	rss          = "VmRSS MiB/node"
+	peakRSS      = "VmHWM MiB/node"
+	flushesPerOp = "flushes/op"
+	gap          = "gap ms"
+	checked      = "writes read back"
+	fillRate     = "fill/s"
+	restart      = "restart s"
+	join         = "join s"
+	during       = "p99.9 ms in snapshot"
+	otherwise    = "p99.9 ms without"
+	slowdown     = "in / without"
+)
+
+// columns are the metrics in the order of the table.
+var columns = []string{
+	rate, p50, p99, p999, serverCPU, loadCPU, rss, peakRSS, flushesPerOp,
+	gap, checked, fillRate, restart, join, during, otherwise, slowdown,
+}
+
+var rows = slices.Concat(
+	loadRows("set", "durable sets of 100 bytes, 10,000 keys", set, []int{1, 16, 64, 256}, "dbdb", "etcd", "hashicorp", "hashicorp-memory", "floor"),
+	loadRows("get", "linearizable gets", get, []int{64, 256}, "dbdb", "etcd", "hashicorp", "floor"),
+	loadRows("stale", "gets of what the leader has, without asking the others", getStale, []int{64, 256}, "dbdb", "etcd", "hashicorp", "floor"),
+	[]row{{
+		name: "kill", about: "kill -9 of the leader, 16 clients: longest time without an acknowledged write", metric: gap,
+		peers: []string{"dbdb", "etcd", "hashicorp"}, repeats: 10, run: killLeader,
+	}, {
+		name: "million", about: "10⁶ keys of 32 bytes: memory, and kill -9 of all servers until they serve again", metric: restart,
+		peers: []string{"dbdb", "etcd"}, run: restartMany,
+	}, {
+		name: "join", about: "a fourth server joins and has the first and the last of 10⁵ keys", metric: join,
+		peers: []string{"dbdb", "etcd", "hashicorp"}, run: joinLate,
+	}, {
+		name: "snapshot", about: "sets while a server writes a snapshot of 10⁶ keys, and while none does, 64 clients", metric: slowdown,
+		peers: []string{"dbdb"}, run: duringSnapshot,
+	}},
+)
+
+func loadRows(name, about string, o operation, clients []int, peers ...string) (rows []row) {
+	for _, n := range clients {
+		of := "clients"
+		if n == 1 {
+			of = "client"
+		}
+		rows = append(rows, row{
+			name: fmt.Sprintf("%s%d", name, n), about: fmt.Sprintf("%s, %d %s", about, n, of), metric: rate, peers: peers,
+			run: func(ctx context.Context, b *bench, c *cluster) (metrics, failures, error) {
+				return steadyLoad(ctx, b, c, o, n)
+			},
+		})
+	}
+	return rows
+}
+
+func rowNames() (names []string) {
+	for _, r := range rows {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// pickRows finds rows by name, in the order in which they were asked for; "all" is all.
+func pickRows(list string) (picked []row, err error) {
+	if list == "all" {
+		return rows, nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		k := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
+		if k < 0 {
+			return nil, fmt.Errorf("no row %q; there are %s", name, strings.Join(rowNames(), ", "))
+		}
+		picked = append(picked, rows[k])
+	}
+	return picked, nil
+}
