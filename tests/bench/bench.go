@@ -22,6 +22,7 @@ type bench struct {
 	started  time.Time
 	commands map[string]string // a server's command line, by peer
 	cells    []cell
+	progress *progress
 }
 
 // cell is one repeat of one row for one peer.
@@ -118,18 +119,18 @@ func (b *bench) run(ctx context.Context) error {
 	for _, r := range b.rows {
 		total += len(b.of(r)) * b.repeatsOf(r)
 	}
-	p := newProgress(total)
+	b.progress = newProgress(total)
+	defer b.progress.close()
 	for _, r := range b.rows {
 		for repeat := range b.repeatsOf(r) {
 			for _, peer := range b.of(r) {
 				c := cell{Row: r.name, Peer: peer.name, Repeat: repeat + 1}
-				p.begin(c, b.repeatsOf(r))
-				begin := time.Now()
+				b.progress.begin(c, b.repeatsOf(r))
 				if err := b.measure(ctx, r, peer, &c); err != nil {
 					return fmt.Errorf("%s of %s, repeat %d: %w", r.name, peer.name, repeat+1, err)
 				}
 				b.cells = append(b.cells, c)
-				p.end(c, b.repeatsOf(r), time.Since(begin), r.metric)
+				b.progress.end(c, r.metric)
 			}
 		}
 	}

@@ -25,6 +25,8 @@ type client interface {
 // that nobody can say.
 var errNotDone = errors.New("not done")
 
+func isNotDone(err error) bool { return errors.Is(err, errNotDone) }
+
 // httpClient speaks to dbdb's API as cheaply as can be, since it shares the machine with
 // the servers: one connection, requests written by hand, answers read only as far as they
 // are judged.

@@ -20,7 +20,7 @@ const (
 
 // killLeader kills the leader under load and finds the longest time in which nobody's
 // write was acknowledged. Then it reads back, from those that are left, all that were.
-func killLeader(ctx context.Context, _ *bench, c *cluster) (metrics, failures, error) {
+func killLeader(ctx context.Context, b *bench, c *cluster) (metrics, failures, error) {
 	leader, err := c.leader(ctx)
 	if err != nil {
 		return nil, failures{}, err
@@ -43,6 +43,7 @@ func killLeader(ctx context.Context, _ *bench, c *cluster) (metrics, failures, e
 		})
 	}
 	l := startLoad(ctx, work)
+	b.progress.say("kill", nil, 0)
 	pause(ctx, beforeKill)
 	killed := time.Since(l.start)
 	leader.kill()
@@ -56,7 +57,7 @@ func killLeader(ctx context.Context, _ *bench, c *cluster) (metrics, failures, e
 	if err != nil {
 		return nil, failed, err
 	}
-	more, err := ks.readBack(ctx, c.peer, leader.http)
+	more, err := b.readBack(ctx, ks, c.peer, leader.http)
 	failed.merge(more)
 	return metrics{gap: milliseconds(longestGap(samples, killed)), checked: float64(len(samples))}, failed, err
 }

@@ -19,7 +19,7 @@ func joinLate(ctx context.Context, b *bench, c *cluster) (metrics, failures, err
 		return nil, failures{}, err
 	}
 	ks := newKeys(b.keys/lateShare, manyBytes)
-	_, failed, err := ks.fill(ctx, c.peer, leader.http)
+	_, failed, err := b.fill(ctx, ks, c.peer, leader.http)
 	if err != nil {
 		return nil, failed, err
 	}
@@ -30,8 +30,9 @@ func joinLate(ctx context.Context, b *bench, c *cluster) (metrics, failures, err
 	if err != nil {
 		return nil, failed, err
 	}
-	begin := time.Now()
-	if err := letIn(ctx, c, leader, late); err != nil {
+	b.progress.say("join", nil, 0)
+	begin, err := letIn(ctx, c, leader, late)
+	if err != nil {
 		return nil, failed, err
 	}
 	if err := awaitKeys(ctx, c, late, ks); err != nil {
@@ -39,7 +40,7 @@ func joinLate(ctx context.Context, b *bench, c *cluster) (metrics, failures, err
 	}
 	took := time.Since(begin)
 	// What it has is judged like any other answer.
-	_, more, err := bulk(ctx, c.peer, late.http, len(ks.state), func(cl client, k int) error {
+	_, more, err := b.bulk(ctx, "read the new one", c.peer, late.http, len(ks.state), func(cl client, k int) error {
 		answer, found, err := cl.get(keyName(k), true)
 		if err != nil {
 			return err
@@ -61,27 +62,37 @@ func lastWrite(c *cluster, leader *node, ks *keys) error {
 	return ks.write(clients[0], len(ks.state)-1)
 }
 
-// letIn starts a server and makes it a member, in the order in which the peer wants it.
-func letIn(ctx context.Context, c *cluster, leader, late *node) error {
+// letIn starts a server and makes it a member, in the order in which the peer wants it, and
+// returns when that began. A cluster that refuses newcomers because it is new itself, as etcd
+// does in its first seconds, is asked again, and that does not count.
+func letIn(ctx context.Context, c *cluster, leader, late *node) (begin time.Time, err error) {
 	ask := func() error {
 		last := error(nil)
 		ctx, cancel := context.WithTimeout(ctx, startPatience)
 		defer cancel()
-		if err := poll(ctx, latePause, func() (bool, error) { last = c.join(leader, late); return last == nil, nil }); err != nil {
+		err := poll(ctx, latePause, func() (bool, error) {
+			if c.joinFirst {
+				begin = time.Now()
+			}
+			last = c.join(leader, late)
+			return last == nil, nil
+		})
+		if err != nil {
 			return fmt.Errorf("%s is not let in: %w", late.name, last)
 		}
 		return nil
 	}
 	if c.joinFirst {
 		if err := ask(); err != nil {
-			return err
+			return begin, err
 		}
-		return late.start(c)
+		return begin, late.start(c)
 	}
+	begin = time.Now()
 	if err := late.start(c); err != nil {
-		return err
+		return begin, err
 	}
-	return ask()
+	return begin, ask()
 }
 
 // awaitKeys returns when a server has the first and the last key that were written.

@@ -25,7 +25,7 @@ func restartMany(ctx context.Context, b *bench, c *cluster) (metrics, failures, 
 		return nil, failures{}, err
 	}
 	ks := newKeys(b.keys, manyBytes)
-	took, failed, err := ks.fill(ctx, c.peer, leader.http)
+	took, failed, err := b.fill(ctx, ks, c.peer, leader.http)
 	if err != nil {
 		return nil, failed, err
 	}
@@ -34,6 +34,7 @@ func restartMany(ctx context.Context, b *bench, c *cluster) (metrics, failures, 
 	if m[rss], m[peakRSS], err = c.memory(); err != nil {
 		return nil, failed, err
 	}
+	b.progress.say("kill and start", nil, 0)
 	c.kill()
 	begin := time.Now()
 	for _, n := range c.nodes {
@@ -47,7 +48,7 @@ func restartMany(ctx context.Context, b *bench, c *cluster) (metrics, failures, 
 	if leader, err = c.leader(ctx); err != nil {
 		return nil, failed, err
 	}
-	more, err := ks.readBack(ctx, c.peer, leader.http)
+	more, err := b.readBack(ctx, ks, c.peer, leader.http)
 	failed.merge(more)
 	m[checked] = float64(b.keys)
 	return m, failed, err

@@ -65,13 +65,14 @@ func (b *bench) report() report {
 		}
 	}
 	for _, row := range b.rows {
-		r.Rows = append(r.Rows, summarize(row, b.of(row), b.cells))
+		r.Rows = append(r.Rows, summarize(row, b.of(row), b.cells, b.keys))
 	}
 	return r
 }
 
-func summarize(r row, peers []peer, cells []cell) reportedRow {
-	rr := reportedRow{Name: r.name, About: r.about, Metric: r.metric}
+func summarize(r row, peers []peer, cells []cell, keys int) reportedRow {
+	about := strings.NewReplacer("KEYS", number(float64(keys)), "TENTH", number(float64(keys/lateShare))).Replace(r.about)
+	rr := reportedRow{Name: r.name, About: about, Metric: r.metric}
 	for _, p := range peers {
 		rc := reportedCell{Peer: p.name, Metrics: map[string]spread{}}
 		for _, metric := range columns {

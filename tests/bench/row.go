@@ -10,7 +10,7 @@ import (
 // row is one thing that is measured of several peers.
 type row struct {
 	name   string
-	about  string
+	about  string   // KEYS and TENTH stand for how many are many, and a tenth of it
 	metric string   // what is compared
 	peers  []string // who can do it
 	// repeats is how often at least; some things vary more than others.
@@ -56,13 +56,13 @@ var rows = slices.Concat(
 		name: "kill", about: "kill -9 of the leader, 16 clients: longest time without an acknowledged write", metric: gap,
 		peers: []string{"dbdb", "etcd", "hashicorp"}, repeats: 10, run: killLeader,
 	}, {
-		name: "million", about: "10⁶ keys of 32 bytes: memory, and kill -9 of all servers until they serve again", metric: restart,
+		name: "million", about: "KEYS keys of 32 bytes: memory, and kill -9 of all servers until they serve again", metric: restart,
 		peers: []string{"dbdb", "etcd"}, run: restartMany,
 	}, {
-		name: "join", about: "a fourth server joins and has the first and the last of 10⁵ keys", metric: join,
+		name: "join", about: "a fourth server joins and has the first and the last of TENTH keys", metric: join,
 		peers: []string{"dbdb", "etcd", "hashicorp"}, run: joinLate,
 	}, {
-		name: "snapshot", about: "sets while a server writes a snapshot of 10⁶ keys, and while none does, 64 clients", metric: slowdown,
+		name: "snapshot", about: "sets while a server writes a snapshot of KEYS keys, and while none does, 64 clients", metric: slowdown,
 		peers: []string{"dbdb"}, run: duringSnapshot,
 	}},
 )

@@ -28,7 +28,7 @@ func duringSnapshot(ctx context.Context, b *bench, c *cluster) (metrics, failure
 		return nil, failures{}, err
 	}
 	ks := newKeys(b.keys, manyBytes)
-	_, failed, err := ks.fill(ctx, c.peer, leader.http)
+	_, failed, err := b.fill(ctx, ks, c.peer, leader.http)
 	if err != nil {
 		return nil, failed, err
 	}
@@ -38,6 +38,7 @@ func duringSnapshot(ctx context.Context, b *bench, c *cluster) (metrics, failure
 	}
 	defer closeAll(clients)
 	l := startLoad(ctx, set.work(ks, clients))
+	b.progress.say("wait for snapshots", nil, 0)
 	pause(ctx, b.warmUp)
 	from := time.Since(l.start)
 	snapshots, err := watchSnapshots(ctx, c, l)
@@ -56,7 +57,7 @@ func duringSnapshot(ctx context.Context, b *bench, c *cluster) (metrics, failure
 	if len(inside) >= enoughSamples && len(outside) >= enoughSamples {
 		m[slowdown] = m[during] / m[otherwise]
 	}
-	more, err = ks.readBack(ctx, c.peer, leader.http)
+	more, err = b.readBack(ctx, ks, c.peer, leader.http)
 	failed.merge(more)
 	return m, failed, err
 }

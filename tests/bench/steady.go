@@ -20,7 +20,7 @@ func steadyLoad(ctx context.Context, b *bench, c *cluster, o operation, n int) (
 	ks := newKeys(steadyKeys, steadyBytes)
 	var failed failures
 	if o != set {
-		if _, failed, err = ks.fill(ctx, c.peer, leader.http); err != nil {
+		if _, failed, err = b.fill(ctx, ks, c.peer, leader.http); err != nil {
 			return nil, failed, err
 		}
 	}
@@ -30,6 +30,7 @@ func steadyLoad(ctx context.Context, b *bench, c *cluster, o operation, n int) (
 	}
 	defer closeAll(clients)
 	l := startLoad(ctx, o.work(ks, clients[:n]))
+	b.progress.say("load", nil, 0)
 	var writer *load
 	if o != set {
 		writer = startLoad(ctx, []func() error{slowWriter(ctx, ks, clients[n])})
@@ -45,7 +46,7 @@ func steadyLoad(ctx context.Context, b *bench, c *cluster, o operation, n int) (
 		return nil, failed, err
 	}
 	m.add(within(samples, from, to), to-from)
-	more, err = ks.readBack(ctx, c.peer, leader.http)
+	more, err = b.readBack(ctx, ks, c.peer, leader.http)
 	failed.merge(more)
 	return m, failed, err
 }

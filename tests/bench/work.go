@@ -14,7 +14,7 @@ func (ks *keys) write(c client, k int) error {
 	switch {
 	case err == nil:
 		ks.acknowledged(k, number)
-	case errors.Is(err, errNotDone):
+	case isNotDone(err):
 		ks.undone(k, number)
 	}
 	return err
@@ -99,7 +99,7 @@ const bulkClients = 64
 
 // bulk calls do for each of n keys, from many clients on one server. A key that fails is
 // tried again only if that is harmless, and a few times at most.
-func bulk(ctx context.Context, p peer, addr string, n int, do func(c client, k int) error, harmless bool) (time.Duration, failures, error) {
+func (b *bench) bulk(ctx context.Context, what string, p peer, addr string, n int, do func(c client, k int) error, harmless bool) (time.Duration, failures, error) {
 	const attempts = 5
 	clients, err := p.dial(addr, bulkClients, requestTimeout)
 	if err != nil {
@@ -122,6 +122,7 @@ func bulk(ctx context.Context, p peer, addr string, n int, do func(c client, k i
 		})
 	}
 	l := startLoad(ctx, work)
+	b.progress.say(what, &l.done, n)
 	_, failed := l.wait()
 	return time.Since(l.start), failed, ctx.Err()
 }
@@ -133,13 +134,13 @@ func closeAll(clients []client) {
 }
 
 // fill writes every key once.
-func (ks *keys) fill(ctx context.Context, p peer, addr string) (time.Duration, failures, error) {
-	return bulk(ctx, p, addr, len(ks.state), ks.write, false)
+func (b *bench) fill(ctx context.Context, ks *keys, p peer, addr string) (time.Duration, failures, error) {
+	return b.bulk(ctx, "fill", p, addr, len(ks.state), ks.write, false)
 }
 
 // readBack reads every key of which a write was acknowledged.
-func (ks *keys) readBack(ctx context.Context, p peer, addr string) (failures, error) {
-	_, failed, err := bulk(ctx, p, addr, len(ks.state), func(c client, k int) error {
+func (b *bench) readBack(ctx context.Context, ks *keys, p peer, addr string) (failures, error) {
+	_, failed, err := b.bulk(ctx, "read all back", p, addr, len(ks.state), func(c client, k int) error {
 		if ks.atLeast(k) == 0 {
 			return nil
 		}
