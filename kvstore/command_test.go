@@ -72,3 +72,17 @@ func TestBytesThatAreNoCommandAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func BenchmarkEncodeAndDecode(b *testing.B) {
+	c := Command{Op: Set, Key: []byte("key00000001"), Value: make([]byte, 100)}
+	b.ReportAllocs()
+	for b.Loop() {
+		data, err := Encode(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := Decode(data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -167,3 +167,18 @@ func BenchmarkApply(b *testing.B) {
 		s.Apply(raft.Index(i+1), cmds[i%len(cmds)])
 	}
 }
+
+func BenchmarkGet(b *testing.B) {
+	s := New()
+	keys := make([]string, 10_000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("key%d", i)
+		s.Apply(raft.Index(i+1), command(b, Set, keys[i], "a value of some bytes"))
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, _, found := s.Get(keys[i*7919%len(keys)]); !found {
+			b.Fatal(keys[i*7919%len(keys)])
+		}
+	}
+}

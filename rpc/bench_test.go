@@ -148,3 +148,12 @@ func BenchmarkDecodeAppendEntries(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkEncodeAppendEntries(b *testing.B) {
+	a := sampleAppend()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = EncodeAppendEntriesArgs(buf[:0], a)
+	}
+}
