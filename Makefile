@@ -10,9 +10,13 @@ LEVEL ?= all
 FUZZTIME ?= 30s
 PACKAGES ?= ./...
 IMAGE ?= dbdb
+ROWS ?= all
+COUNT ?= 6
+PARTS := ./raft ./raft/wal ./rpc ./kvstore ./httpapi
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
-.PHONY: build test race sim partition explore mutants fuzz lint cover run stop docker clean clean-data help
+.PHONY: build test race sim partition explore mutants bench bench-parts fuzz lint cover run stop docker clean clean-data help
 
 build: ## Build ./bin/dbdb
 	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb
@@ -36,6 +40,20 @@ explore: ## Visit all states within bounds, of the real core, with live progress
 
 mutants: ## Break each rule on purpose and see that a test notices; M=figure-8: one, with the failure; FULL=1: by every engine
 	go run ./tests/mutants $(if $(FULL),-full) $(M)
+
+bench: ## Measure dbdb beside etcd and hashicorp/raft: ROWS=set64,get64, FLAGS='-repeats 1 -seconds 2'
+	cd tests/bench && go run . -rows $(ROWS) $(FLAGS)
+
+# Old and new take turns: a machine that gets slower meanwhile does so for both.
+bench-parts: ## Benchmark the parts COUNT=6 times; AGAINST=HEAD~3: also those of that commit, compared
+	@tmp=$$(mktemp -d); trap 'git worktree remove --force "$$tmp/old" 2>/dev/null || true; rm -rf "$$tmp"' EXIT; \
+	against='$(AGAINST)'; [ -z "$$against" ] || git worktree add -q --detach "$$tmp/old" "$$against"; \
+	for round in $$(seq $(COUNT)); do \
+		echo "=== round $$round of $(COUNT)"; \
+		[ -z "$$against" ] || (cd "$$tmp/old" && go test $(PARTS) -run '^$$' -bench . -count 1) | tee -a "$$tmp/old.txt"; \
+		go test $(PARTS) -run '^$$' -bench . -count 1 | tee -a "$$tmp/new.txt"; \
+	done; \
+	echo; cd "$$tmp"; go run $(BENCHSTAT) $$(ls -r *.txt)
 
 # To make an input small that only covers something new would take Go a minute each, hence
 # 100x. At the end of FUZZTIME Go 1.26 may call its own deadline a failure

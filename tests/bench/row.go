@@ -49,7 +49,7 @@ var columns = []string{
 }
 
 var rows = slices.Concat(
-	loadRows("set", "durable sets of 100 bytes, 10,000 keys", set, []int{1, 16, 64, 256}, "dbdb", "etcd", "hashicorp", "hashicorp-memory", "floor"),
+	loadRows("set", "sets of 100 bytes, 10,000 keys", set, []int{1, 16, 64, 256}, "dbdb", "etcd", "hashicorp", "hashicorp-memory", "floor"),
 	loadRows("get", "linearizable gets", get, []int{64, 256}, "dbdb", "etcd", "hashicorp", "floor"),
 	loadRows("stale", "gets of what the leader has, without asking the others", getStale, []int{64, 256}, "dbdb", "etcd", "hashicorp", "floor"),
 	[]row{{
