@@ -46,14 +46,14 @@ bench: ## Measure dbdb beside etcd and hashicorp/raft: ROWS=set64,get64, FLAGS='
 
 # Old and new take turns: a machine that gets slower meanwhile does so for both.
 bench-parts: ## Benchmark the parts COUNT=6 times; AGAINST=HEAD~3: also those of that commit, compared
-	@tmp=$$(mktemp -d); trap 'git worktree remove --force "$$tmp/old" 2>/dev/null || true; rm -rf "$$tmp"' EXIT; \
+	@tmp=$$(mktemp -d); trap '[ ! -e "$$tmp/old" ] || git worktree remove --force "$$tmp/old"; rm -rf "$$tmp"' EXIT; \
 	against='$(AGAINST)'; [ -z "$$against" ] || git worktree add -q --detach "$$tmp/old" "$$against"; \
 	for round in $$(seq $(COUNT)); do \
 		echo "=== round $$round of $(COUNT)"; \
 		[ -z "$$against" ] || (cd "$$tmp/old" && go test $(PARTS) -run '^$$' -bench . -count 1) | tee -a "$$tmp/old.txt"; \
 		go test $(PARTS) -run '^$$' -bench . -count 1 | tee -a "$$tmp/new.txt"; \
 	done; \
-	echo; cd "$$tmp"; go run $(BENCHSTAT) $$(ls -r *.txt)
+	echo; (cd "$$tmp"; go run $(BENCHSTAT) $$(ls -r *.txt))
 
 # To make an input small that only covers something new would take Go a minute each, hence
 # 100x. At the end of FUZZTIME Go 1.26 may call its own deadline a failure

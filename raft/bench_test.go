@@ -66,7 +66,7 @@ func (t trio) deliver(from NodeID, c Call) {
 
 // BenchmarkReplicate takes commands from the proposal until all three have applied them.
 func BenchmarkReplicate(b *testing.B) {
-	const logBytes = 1 << 20 // before it goes, as in a server that takes snapshots
+	const logBytes = 16 << 20 // before it is compacted, as in a server
 	cmd := bytes.Repeat([]byte{'x'}, 128)
 	for _, n := range []int{1, 64} {
 		b.Run(fmt.Sprintf("commands=%d", n), func(b *testing.B) {
