@@ -151,8 +151,11 @@ func (b *bench) measure(ctx context.Context, r row, p peer, into *cell) (err err
 	line := strings.Join(append([]string{filepath.Base(c.binary)}, p.args(c, n)...), " ")
 	b.commands[p.name] = strings.ReplaceAll(line, c.dir, "DIR")
 	m, failed, err := r.run(ctx, b, c)
+	if err != nil && failed.first != nil {
+		return fmt.Errorf("%w; before that %v", err, failed)
+	}
 	if err != nil {
-		return fmt.Errorf("%w; %v", err, failed)
+		return err
 	}
 	into.Metrics, into.Errors, into.Wrong = m, failed.errors, failed.wrong
 	if failed.first != nil && (failed.errors > 0 || failed.wrong != nil) {
