@@ -162,6 +162,7 @@ func (n *node) powerWent(at edge) bool {
 // written later, while commands are applied.
 func (f *files) Write(m raft.Snapshot, state io.WriterTo, done func(error)) {
 	n := f.n
+	n.held.begins(m)
 	n.w.check.step(n) // what is committed may be so since a moment ago
 	n.w.check.snapshotIsTrue(n, m)
 	n.w.check.stateIsRight(n, m.Index)

@@ -111,6 +111,12 @@ func (h *held) serves(read uint64, err error) {
 	}
 }
 
+func (h *held) begins(m raft.Snapshot) {
+	if h != nil {
+		h.out.Begun = append(h.out.Begun, m)
+	}
+}
+
 func (h *held) stores() {
 	if h != nil {
 		h.out.Stored = true

@@ -43,7 +43,7 @@
 //	a client's command       [ClientRequest]: refused if it does not lead, or hands over
 //	an election timer, time  [AskForPreVotes;] [Timeout] | [GiveUpElection]: the only voter asks nobody
 //	a Save is durable        Persist [; BecomeLeader; AppendNoop]: the own vote counts from here on
-//	an own snapshot is ready [TakeSnapshot]: a later one may be in force
+//	an own snapshot is ready [TakeSnapshot]: a later one may be in force by then
 //	Flush                    Apply
 //
 // After anything that happens to a leader: [AdvanceCommitIndex] [ChangeConfiguration]

@@ -83,10 +83,11 @@ func (Flush) String() string     { return "what was asked for leaves" }
 type Output struct {
 	Sent    []Sent
 	Replies []Replied
-	Saves   []raft.Save // handed to the disk
-	Stored  bool        // the chunk of the request that came
-	Served  []uint64    // clients' reads, from the own state machine
-	GaveUp  []uint64    // those that were told that nobody could confirm them
+	Saves   []raft.Save     // handed to the disk
+	Stored  bool            // the chunk of the request that came
+	Begun   []raft.Snapshot // of the own state machine, that are being written from now on
+	Served  []uint64        // clients' reads, from the own state machine
+	GaveUp  []uint64        // those that were told that nobody could confirm them
 }
 
 // Sent is a request that left.

@@ -6,16 +6,23 @@ import (
 	"dbdb/raft"
 )
 
-// TakeSnapshot: "each server takes snapshots independently, covering just the committed
-// entries in its log" (§7), and what is applied of them; with it goes "the latest
-// configuration in the log as of last included index". What it covers of the log may go.
-func TakeSnapshot(pre, post Server, m raft.Snapshot) error {
-	c, at := configurationIn(pre.Log, pre.Snapshot, m.Index)
+// LabelSnapshot: "each server takes snapshots independently, covering just the committed
+// entries in its log" (§7), and what is applied of them; with it go the term of the last one,
+// and "the latest configuration in the log as of last included index".
+func LabelSnapshot(s Server, m raft.Snapshot) error {
+	c, at := configurationIn(s.Log, s.Snapshot, m.Index)
 	return all(
-		must(m.Index > pre.Snapshot.Index, "the snapshot through %d is newer", pre.Snapshot.Index),
-		must(m.Index <= pre.LastApplied, "%d is not applied", m.Index),
-		must(pre.has(m.Index, m.Term), "the log does not have %d@%d", m.Index, m.Term),
-		must(at == m.ConfigurationIndex && slices.Equal(c.Members, m.Configuration.Members), "its configuration is of %d, the latest up to %d is of %d", m.ConfigurationIndex, m.Index, at),
+		must(m.Index > s.Snapshot.Index, "the snapshot through %d is newer", s.Snapshot.Index),
+		must(m.Index <= s.LastApplied, "%d is not applied", m.Index),
+		must(s.has(m.Index, m.Term), "the log does not have %d@%d", m.Index, m.Term),
+		must(at == m.ConfigurationIndex && sameMembers(c, m.Configuration), "its configuration is of %d, the latest up to %d is of %d", m.ConfigurationIndex, m.Index, at),
+	)
+}
+
+// TakeSnapshot: when it is complete, it takes the place of the log before it (§7).
+func TakeSnapshot(pre, post Server, m raft.Snapshot) error {
+	return all(
+		LabelSnapshot(pre, m),
 		must(labelOf(post.Snapshot) == labelOf(m), "the snapshot in force is %v", labelOf(post.Snapshot)),
 		must(post.Log.Base >= pre.Log.Base && post.Log.Base <= m.Index, "the log begins after %d", post.Log.Base),
 		must(post.Log.same(pre.Log), "the log becomes %v", post.Log),

@@ -59,6 +59,9 @@ func (s Server) outputs(in Input, out Output, post Server) error {
 	for _, rep := range out.Replies {
 		errs = append(errs, post.mayReply(rep))
 	}
+	for _, m := range out.Begun {
+		errs = append(errs, named("LabelSnapshot", LabelSnapshot(post, m)))
+	}
 	for _, id := range out.Served {
 		errs = append(errs, named("ServeRead", ServeRead(post, id)))
 	}

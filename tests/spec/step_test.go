@@ -203,6 +203,14 @@ func TestALeaderIsNotMadeInTheStepThatBeginsItsElection(t *testing.T) {
 	assert.ErrorContains(t, err, "Timeout; BecomeLeader: its own vote of term 5 is not durable")
 }
 
+func TestASnapshotIsLabelledWithWhatItCovers(t *testing.T) {
+	s := but(follower(4, 2, 3), func(s *Server) { s.CommitIndex, s.LastApplied = 2, 2 })
+	_, err := s.Check(Flush{}, Output{Begun: []raft.Snapshot{snapshot(2, 2)}}, s)
+	assert.NoError(t, err)
+	_, err = s.Check(Flush{}, Output{Begun: []raft.Snapshot{snapshot(3, 3)}}, s)
+	assert.ErrorContains(t, err, "LabelSnapshot: 3 is not applied")
+}
+
 // A leader that removes itself goes when that is committed, not when it is asked to.
 func TestALeaderDoesNotLeaveWithTheChangeThatRemovesIt(t *testing.T) {
 	pre := but(leader(4, 4), func(s *Server) { s.CommitIndex = 2 })
