@@ -198,7 +198,7 @@ func TestSeedsThatOnceFailedStayFixed(t *testing.T) {
 		seed, err := strconv.ParseUint(number, 10, 64)
 		require.NoError(t, err, "a line of seeds.txt begins with a seed: %q", line)
 		require.NotEmpty(t, story, "seed %d has no story", seed)
-		if res := Run(Options{Seed: seed}); res.Failure != nil {
+		if res := Run(Options{Seed: seed, Spec: *specFlag}); res.Failure != nil {
 			t.Errorf("%s\n%s", story, report(res))
 		}
 	}
