@@ -1,6 +1,11 @@
 package sim
 
-import "dbdb/raft"
+import (
+	"errors"
+	"syscall"
+
+	"dbdb/raft"
+)
 
 // lasting is what the checker knows of a server's disk, across all its lives.
 type lasting struct {
@@ -45,6 +50,14 @@ func (c *checker) flushed(n *node) {
 	if n.failed == nil {
 		c.transportKnows(n)
 		c.removedLeaderIsGone(n)
+	}
+}
+
+// logFails: a log ends because its disk failed. One that refuses what it is given, as it
+// contradicts what is there, ends the process too: and another one starts, and goes on.
+func (c *checker) logFails(n *node, err error) {
+	if !errors.Is(err, errDisk) && !errors.Is(err, ErrPowerCut) && !errors.Is(err, syscall.ENOSPC) {
+		violate("Saves fit the log", "n%d's log refuses what it is given: %v", n.place+1, err)
 	}
 }
 

@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"errors"
+	"fmt"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,6 +85,15 @@ func TestAStateThatNobodyHadIsSeen(t *testing.T) {
 	assert.Empty(t, broken(func() { w.check.stateIsRight(n, 1) }))
 	w.check.states = []uint64{emptyState, 4711}
 	assert.Equal(t, "A snapshot is a state that was", broken(func() { w.check.stateIsRight(n, 2) }))
+}
+
+func TestALogThatFailsOnASoundDiskIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	ends := func(err error) string { return broken(func() { w.check.logFails(n, err) }) }
+	for _, err := range []error{errDisk, ErrPowerCut, syscall.ENOSPC} {
+		assert.Empty(t, ends(fmt.Errorf("write-ahead log: %w", err)))
+	}
+	assert.Equal(t, "Saves fit the log", ends(errors.New("entry 7@3 follows index 5")))
 }
 
 func TestACommandThatDoesNotTakeEffectIsSeen(t *testing.T) {

@@ -132,6 +132,7 @@ func (s *saver) markIdle() {
 		return
 	}
 	if err := s.n.dir.Log().MarkIdle(); err != nil {
+		s.n.w.check.logFails(s.n, err)
 		s.n.failed = err
 		s.n.survive()
 	}
@@ -140,6 +141,7 @@ func (s *saver) markIdle() {
 // fail tells the replica that its disk is gone. The process ends: after a failed
 // sync nobody can say what the disk holds.
 func (s *saver) fail(err error) {
+	s.n.w.check.logFails(s.n, err)
 	s.n.w.marks.hit(markDiskFailed)
 	batch := s.batch
 	s.n.input(spec.Other{What: "the disk fails"}, func() { batch[0].done(err) })
