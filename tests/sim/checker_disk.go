@@ -56,9 +56,14 @@ func (c *checker) flushed(n *node) {
 // logFails: a log ends because its disk failed. One that refuses what it is given, as it
 // contradicts what is there, ends the process too: and another one starts, and goes on.
 func (c *checker) logFails(n *node, err error) {
-	if !errors.Is(err, errDisk) && !errors.Is(err, ErrPowerCut) && !errors.Is(err, syscall.ENOSPC) {
+	if !ofDisk(err) {
 		violate("Saves fit the log", "n%d's log refuses what it is given: %v", n.place+1, err)
 	}
+}
+
+// ofDisk says that the simulated disk gave an error.
+func ofDisk(err error) bool {
+	return errors.Is(err, errDisk) || errors.Is(err, ErrPowerCut) || errors.Is(err, syscall.ENOSPC)
 }
 
 // durable carries out a Save on the model of the disk: it was synced.

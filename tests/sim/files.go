@@ -177,6 +177,8 @@ func (f *files) Write(m raft.Snapshot, state io.WriterTo, done func(error)) {
 		over: func() {
 			n.w.note(snapshotWritten, n, uint64(m.Index), uint64(m.Term), bit(err == nil), 0)
 			switch {
+			case err != nil && !ofDisk(err):
+				violate("A snapshot is a state that was", "n%d cannot write one on a sound disk: %v", n.place+1, err)
 			case err != nil:
 				n.w.marks.hit(markSnapshotFailed)
 			case n.replica.Raft().Snapshot().Index >= m.Index:
