@@ -6,11 +6,14 @@
 //	make explore                                             all levels
 //	make explore LEVEL=figure-8                              one
 //	go test ./tests/explore -run TestExplore -level=terms -budget=1m -v
+//	go test ./tests/explore -run TestExplore -level=disks -stage -v    and then play it
 //
 // What is explored is the core that ships, raft.Raft, through its methods and Effects. Around
 // it is a driver (step.go) that does what package replica does, and nothing else: it holds
 // back what waits for the disk. That the driver is right is tested by playing its paths on
-// a stage of package sim, where everything is real (play_test.go).
+// a stage of package sim, where everything is real (play_test.go). With -stage, that is done
+// for each different step that a server takes in a level, by the shortest path to it: what was
+// found of the core then holds of the replica, its log and its store as well.
 //
 // The core is a pure value. So a server in one state has, for one input, one outcome, and all
 // that is needed of it is found out once (space.outcome): what it becomes, what it sends, and

@@ -16,10 +16,12 @@ var Levels = []Level{
 	{Name: "check-quorum", Voters: 3, Terms: 2, InFlight: 2, PreVote: true, CheckQuorum: true},
 
 	{Name: "restart", Voters: 3, Terms: 2, Log: 1, InFlight: 3, Restarts: 1, SlowDisks: true},
+	{Name: "three-elections", Voters: 3, Terms: 4, InFlight: 2},
 	{Name: "terms", Voters: 3, Terms: 3, Log: 2, InFlight: 2},
 
 	{Name: "add", Voters: 2, Spares: 1, Terms: 3, Log: 2, Changes: 1, InFlight: 2, Atomic: true},
 	{Name: "remove", Voters: 3, Terms: 3, Log: 1, Changes: 1, InFlight: 2, Atomic: true},
+	{Name: "two-changes", Voters: 3, Terms: 2, Log: 2, Changes: 2, InFlight: 2, Atomic: true},
 	{Name: "change", Voters: 3, Spares: 1, Terms: 3, Log: 1, Changes: 1, InFlight: 2, Atomic: true, Campaigning: []int{1, 2}},
 	{Name: "transfer", Voters: 3, Terms: 3, Log: 1, Wishes: 1, InFlight: 2, Atomic: true},
 	{Name: "snapshot", Voters: 3, Terms: 2, Log: 2, Restarts: 1, InFlight: 2, Atomic: true, Compacting: []int{1}, Chunks: 2},
