@@ -7,6 +7,7 @@
 //	make explore LEVEL=figure-8                              one
 //	go test ./tests/explore -run TestExplore -level=terms -budget=1m -v
 //	go test ./tests/explore -run TestExplore -level=disks -stage -v    and then play it
+//	go test ./tests/explore -run TestExplore -level=disks -spec -v     held to package spec
 //
 // What is explored is the core that ships, raft.Raft, through its methods and Effects. Around
 // it is a driver (step.go) that does what package replica does, and nothing else: it holds

@@ -20,6 +20,8 @@ type Options struct {
 	// server does something for the first time, on a stage: with the real replica and disk
 	// and all of the simulator's oracles.
 	Stage bool
+	// Spec holds every step of those paths to the specification.
+	Spec bool
 }
 
 // Result is what a search came to.
@@ -35,6 +37,7 @@ type Result struct {
 	CPU      time.Duration
 	// Played is how many paths were played on a stage, of how many.
 	Played, Paths int
+	Spec          bool // each of their steps was an action of the specification
 	// Broken is the promise that was broken first, and Script how.
 	Broken string
 	Script *Script
@@ -47,7 +50,7 @@ func (r *Result) String() string {
 		verdict = "BROKEN: " + r.Broken
 	}
 	if r.Played > 0 {
-		verdict += fmt.Sprintf(", and %s of %s paths played on a stage", grouped(int64(r.Played)), grouped(int64(r.Paths)))
+		verdict += fmt.Sprintf(", and %s of %s paths played on a stage%s", grouped(int64(r.Played)), grouped(int64(r.Paths)), choose(r.Spec, ", each step an action of the specification", ""))
 	}
 	return fmt.Sprintf("%s: %v: %s; %s states, %s transitions, depth %d, %d MB, %.1f s, %s/s and core",
 		r.Level.Name, r.Level, verdict, grouped(r.States), grouped(r.Moves), r.Depth, r.Memory>>20, r.Elapsed.Seconds(), grouped(int64(r.rate())))
@@ -68,6 +71,7 @@ func grouped(n int64) string {
 // is broken.
 func Explore(l Level, o Options) *Result {
 	s := newSearch(l, max(o.Workers, 1))
+	s.spec = o.Spec
 	began := o.CPU()
 	if o.Budget > 0 {
 		end := time.Now().Add(o.Budget)
@@ -79,14 +83,14 @@ func Explore(l Level, o Options) *Result {
 			last = s.tell(o.Progress, last)
 		}
 	}
-	r := &Result{Level: l, Complete: s.run()}
+	r := &Result{Level: l, Complete: s.run(), Spec: o.Spec}
 	r.Elapsed, r.CPU, r.Memory = time.Since(s.began), o.CPU()-began, memory()
 	r.States, r.Moves, r.Depth, r.Servers = s.states.Load(), s.moves.Load(), s.depth, s.servers.len()
 	if s.broken != nil {
 		r.Complete, r.Broken = false, s.broken.what.Error()
 		r.Script = s.play(s.path(s.broken.first))
 	}
-	if r.Complete && o.Stage {
+	if r.Complete && (o.Stage || o.Spec) {
 		r.playAll(s, o)
 	}
 	return r

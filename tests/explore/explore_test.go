@@ -17,6 +17,7 @@ var (
 	levelFlag   = flag.String("level", "", "explore these levels, by name, with commas between them; or all")
 	budgetFlag  = flag.Duration("budget", 0, "end each level after so much time, complete or not")
 	stageFlag   = flag.Bool("stage", false, "then play a path to each different step of a server on a stage")
+	specFlag    = flag.Bool("spec", false, "as -stage, and hold every step of those paths to the specification")
 	workersFlag = flag.Int("workers", min(2, runtime.NumCPU()), "how many cores to use")
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 // TestExplore visits all that can happen within small bounds; with -level within others. What
 // it prints of a level that is complete is what it has proved.
 func TestExplore(t *testing.T) {
-	levels, o := *levelFlag, Options{Workers: *workersFlag, Budget: *budgetFlag, CPU: cpuTime, Stage: *stageFlag}
+	levels, o := *levelFlag, Options{Workers: *workersFlag, Budget: *budgetFlag, CPU: cpuTime, Stage: *stageFlag, Spec: *specFlag}
 	switch levels {
 	case "":
 		levels = small

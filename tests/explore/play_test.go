@@ -8,7 +8,8 @@ import (
 )
 
 // What the search does with cores is what servers do: any of its paths, played on a stage
-// with real replicas, logs and disks, leads to the same servers.
+// with real replicas, logs and disks, leads to the same servers, and all of its steps are actions
+// of the specification.
 func TestAPathOnAStageLeadsToTheSameServers(t *testing.T) {
 	for _, l := range []Level{
 		{Voters: 3, Terms: 3, Log: 1, InFlight: 2},
@@ -19,8 +20,9 @@ func TestAPathOnAStageLeadsToTheSameServers(t *testing.T) {
 		{Voters: 3, Terms: 2, Log: 1, InFlight: 2, PreVote: true},
 	} {
 		x := newSpace(l)
+		x.spec = true
 		rnd := rand.New(rand.NewPCG(1, 2))
-		for range 100 {
+		for range 40 {
 			steps := x.wander(rnd, 30)
 			s := x.play(steps)
 			if s.Failure != nil || s.Different != "" {

@@ -50,7 +50,7 @@ func newPlayer(x *space) *player {
 	p := &player{space: x, script: &Script{}, world: *x.begin()}
 	o := sim.StageOptions{
 		Voters: l.Voters, Spares: l.Spares, PreVote: l.PreVote, CheckQuorum: l.CheckQuorum,
-		MaxInflight: l.config(0).MaxInflight, BatchBytes: l.config(0).MaxBatchBytes, Compacting: l.Compacting,
+		MaxInflight: l.config(0).MaxInflight, BatchBytes: l.config(0).MaxBatchBytes, Compacting: l.Compacting, Spec: x.spec,
 	}
 	p.stage = sim.NewStage(o)
 	line := fmt.Sprintf("cluster %d inflight=%d batch=%d", l.Voters, o.MaxInflight, o.BatchBytes)

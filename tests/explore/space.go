@@ -7,6 +7,7 @@ import (
 // space is what is known of a level's servers, messages and outcomes. All workers share it.
 type space struct {
 	level    Level
+	spec     bool    // paths that are played are held to the specification
 	renames  [][]int // the symmetries
 	servers  *table[server]
 	messages *table[message]
