@@ -142,6 +142,9 @@ func (r *Raft) FinishSnapshot(s Snapshot) bool {
 	}
 	r.snapshot, r.appliedBytes = s, 0
 	r.adoptConfiguration(s)
+	if r.state != Follower && r.RemovedAt() > 0 {
+		r.becomeFollower(r.currentTerm, nobody) // it asked for votes before it heard of that
+	}
 	r.commitIndex, r.lastApplied = s.Index, s.Index
 	r.trace(RuleSnapshotInstalled, nobody, s.Index, s.Term)
 	return true

@@ -319,6 +319,20 @@ func TestACandidateWhoseLogIsDiscardedStopsItsElection(t *testing.T) {
 	}
 }
 
+// It asked for votes as its removal was not committed, for all that it knew. The snapshot knows.
+func TestACandidateThatHearsOfItsRemovalFromASnapshotStopsItsElection(t *testing.T) {
+	s := newServer(t, 3, 1)
+	s.HandleAppendEntries(configured(from(1, 1, 1, 1), outOf(3, "n1")))
+	s.settle()
+	s.campaign()
+	require.Equal(t, Candidate, s.state)
+	m := Snapshot{Index: 2, Term: 1, Configuration: outOf(3, "n1"), ConfigurationIndex: 2}
+	require.True(t, s.FinishSnapshot(m))
+	require.Equal(t, Index(2), s.RemovedAt())
+	require.Equal(t, Follower, s.state)
+	s.settle()
+}
+
 // What nobody sends any more is not on its way: an earlier leader's, or what the log has
 // overtaken. To say so for ever would have people wait for it.
 func TestATransferThatIsOverIsNotReportedAsReceiving(t *testing.T) {
