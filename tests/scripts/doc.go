@@ -19,8 +19,8 @@
 //
 // Nothing happens by itself: timers run out, messages arrive and get lost, and disks write when
 // a command says so (a disk that is not slow writes at once). The commands, and how messages
-// are selected, are in commands_test.go; what follows the word quietly, or has it at its end,
-// happens without being told.
+// are selected, are in script_commands.go of package sim; what follows the word quietly, or
+// has it at its end, happens without being told.
 //
 // To write a script, put commands with `----` below into a numbered file of a numbered
 // folder, as 99-mine/01-try.txt:
@@ -44,7 +44,7 @@
 // any function of the core:
 //
 //	$ dlv test ./tests/scripts -- -test.run TestScripts/99-mine/01
-//	(dlv) break scripts.breakpoint
+//	(dlv) break sim.breakpoint
 //	(dlv) continue
 //	(dlv) break raft.(*Raft).becomeLeader
 //	(dlv) continue

@@ -2,6 +2,7 @@ package scripts
 
 import (
 	"flag"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,8 +16,15 @@ var specFlag = flag.Bool("spec", false, "hold every step to the specification, t
 
 // player plays one script.
 type player struct {
-	stage *sim.Stage
+	sim.Player
 	lines []string // what happened since the last command
+}
+
+func newPlayer() *player {
+	p := &player{}
+	p.Tell = func(line string) { p.lines = append(p.lines, line) }
+	p.Spec = *specFlag
+	return p
 }
 
 // play carries out one command and returns what happened. The word quietly leaves that
@@ -25,7 +33,7 @@ type player struct {
 func (p *player) play(t *testing.T, d *datadriven.TestData) string {
 	if d.Cmd == "quietly" {
 		for line := range strings.Lines(d.Input) {
-			if out := p.playLine(t, d.Pos, line); wasNoUse(out) {
+			if out := p.playLine(t, d.Pos, line); sim.WasNoUse(out) {
 				return line + out
 			}
 		}
@@ -41,22 +49,13 @@ func (p *player) playLine(t *testing.T, pos, line string) string {
 }
 
 func (p *player) playOne(t *testing.T, pos, name string, args []datadriven.CmdArg) string {
-	c := command{name: name}
-	quiet := false
-	for _, a := range args {
-		if a.Key == "quietly" {
-			quiet = true
-			continue
-		}
-		c.args = append(c.args, arg{a.Key, a.Vals})
-	}
-	p.lines = nil
-	out := p.carryOut(c)
-	if p.stage != nil && p.stage.Failure() != nil {
-		t.Errorf("%s: %v", pos, p.stage.Failure())
+	loud := slices.DeleteFunc(slices.Clone(args), func(a datadriven.CmdArg) bool { return a.Key == "quietly" })
+	out := p.carryOut(name, loud)
+	if p.Stage != nil && p.Stage.Failure() != nil {
+		t.Errorf("%s: %v", pos, p.Stage.Failure())
 	}
 	switch {
-	case quiet && !wasNoUse(out):
+	case len(loud) < len(args) && !sim.WasNoUse(out):
 		return "ok"
 	case out == "":
 		return "nothing happens"
@@ -64,50 +63,30 @@ func (p *player) playOne(t *testing.T, pos, name string, args []datadriven.CmdAr
 	return out
 }
 
-// wasNoUse says that a command did not do what its author meant: that is told always.
-func wasNoUse(out string) bool {
-	return strings.HasPrefix(out, "error: ") || strings.Contains(out, noSuchMessage)
-}
-
-func (p *player) carryOut(c command) (out string) {
-	defer func() {
-		switch caught := recover().(type) {
-		case nil:
-		case usage:
-			out = "error: " + string(caught)
-		default:
-			panic(caught)
-		}
-	}()
-	if c.name == "cluster" {
-		o := c.options()
-		o.Tell = func(line string) { p.lines = append(p.lines, line) }
-		o.Spec = *specFlag
-		p.stage = sim.NewStage(o)
-		return p.stage.Logs()
+func (p *player) carryOut(name string, args []datadriven.CmdArg) string {
+	p.lines = nil
+	answer := p.Command(name, args)
+	if sim.WasNoUse(answer) || name == "cluster" {
+		return answer
 	}
-	if p.stage == nil {
-		bad("a script begins with the command cluster")
-	}
-	c.servers = p.stage.Servers()
-	text := p.command(c)
-	return strings.Join(append(p.lines, text), "\n")
+	return strings.Join(append(p.lines, answer), "\n")
 }
 
 func TestACommandThatIsNoCommandIsSaidSo(t *testing.T) {
-	p := &player{}
-	require.Equal(t, "error: a script begins with the command cluster", p.carryOut(command{name: "settle"}))
-	require.Contains(t, p.carryOut(command{name: "cluster", args: []arg{{key: "3"}}}), "n1@1      1")
-	require.Equal(t, `error: no command "fly"`, p.carryOut(command{name: "fly"}))
-	require.Equal(t, `error: "x" is no server`, p.carryOut(command{name: "deliver", args: []arg{{key: "x->n2"}}}))
-	require.Equal(t, `error: there is no server "n4"`, p.carryOut(command{name: "timeout", args: []arg{{key: "n4"}}}))
-	require.Equal(t, `error: there is no server "n0"`, p.carryOut(command{name: "lose", args: []arg{{key: "n0->"}}}))
-	require.Equal(t, "error: set wants more words", p.carryOut(command{name: "set", args: []arg{{key: "n1"}}}))
-	require.Nil(t, p.stage.Finish())
+	p := &sim.Player{}
+	require.Equal(t, "error: a script begins with the command cluster", p.Do("settle"))
+	require.Contains(t, p.Do("cluster 3"), "n1@1      1")
+	require.Equal(t, `error: no command "fly"`, p.Do("fly"))
+	require.Equal(t, `error: "x" is no server`, p.Do("deliver x->n2"))
+	require.Equal(t, `error: there is no server "n4"`, p.Do("timeout n4"))
+	require.Equal(t, `error: there is no server "n0"`, p.Do("lose n0->"))
+	require.Equal(t, "error: set wants more words", p.Do("set n1"))
+	require.Nil(t, p.Stage.Finish())
 }
 
 func TestQuietlyHidesNoMistake(t *testing.T) {
-	p := &player{}
+	const noSuchMessage = "there is no such message\n"
+	p := newPlayer()
 	quietly := func(lines string) string {
 		return p.play(t, &datadriven.TestData{Cmd: "quietly", Input: lines})
 	}
@@ -116,5 +95,5 @@ func TestQuietlyHidesNoMistake(t *testing.T) {
 	require.Equal(t, "deliver Heartbeat\n"+noSuchMessage, quietly("deliver Heartbeat\n"))
 	require.Equal(t, noSuchMessage, p.playLine(t, "", "lose Heartbeat quietly"))
 	require.Equal(t, "ok", p.playLine(t, "", "timeout n1 quietly"))
-	require.Nil(t, p.stage.Finish())
+	require.Nil(t, p.Stage.Finish())
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"dbdb/tests/sim"
+
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,12 +19,12 @@ import (
 func TestScripts(t *testing.T) {
 	for _, path := range scripts(t) {
 		t.Run(strings.TrimSuffix(path, ".txt"), func(t *testing.T) {
-			p := &player{}
+			p := newPlayer()
 			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 				return p.play(t, d)
 			})
-			require.NotNil(t, p.stage, "a script begins with the command cluster")
-			if failure := p.stage.Finish(); failure != nil {
+			require.NotNil(t, p.Stage, "a script begins with the command cluster")
+			if failure := p.Stage.Finish(); failure != nil {
 				t.Fatalf("after the script, when all faults end: %v", failure)
 			}
 		})
@@ -71,7 +73,7 @@ func TestNoScriptHasAMistake(t *testing.T) {
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for line := range strings.Lines(string(data)) {
-			assert.False(t, wasNoUse(line), "%s: %s", path, line)
+			assert.False(t, sim.WasNoUse(line), "%s: %s", path, line)
 		}
 	}
 }

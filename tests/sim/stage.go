@@ -16,13 +16,16 @@ import (
 //
 // Servers have numbers, 1 to n. What happens is told line by line.
 type Stage struct {
-	w       *world
-	tell    func(line string)
-	bag     []*parcel // under way, in the order in which they were sent
-	calls   []*parcel // requests whose callers may still give them up
-	held    []Select  // what Settle leaves alone
-	losing  CrashPolicy
-	failure *Failure
+	w      *world
+	watch  func(Happening) // nil if nobody does
+	bag    []*parcel       // under way, in the order in which they were sent
+	calls  []*parcel       // requests whose callers may still give them up
+	held   []Select        // what Settle leaves alone
+	losing CrashPolicy
+	wanted map[*node][]*want // asked, never walked
+
+	arriving func(Select) // hears what is about to arrive, if somebody wants to know
+	failure  *Failure
 }
 
 // StageOptions chooses what a Stage begins with.
@@ -46,8 +49,9 @@ type StageOptions struct {
 	Term raft.Term
 	Logs map[int][]raft.Term
 
-	Spec bool // hold every step to the specification
-	Tell func(line string)
+	Spec  bool              // hold every step to the specification
+	Tell  func(line string) // each thing that happens, as a line of a transcript
+	Watch func(Happening)   // the same, taken apart
 }
 
 // NewStage makes the servers, with their first Save on their disks, and starts the voters.
@@ -64,10 +68,7 @@ func NewStage(o StageOptions) *Stage {
 	if p.chunkBytes == 0 {
 		p.chunkBytes = raft.MaxChunkBytes
 	}
-	s := &Stage{w: newWorld(Options{Spec: o.Spec}, p), tell: o.Tell}
-	if s.tell == nil {
-		s.tell = func(string) {}
-	}
+	s := &Stage{w: newWorld(Options{Spec: o.Spec}, p), watch: o.watcher(), wanted: map[*node][]*want{}}
 	s.w.stage, s.w.trace.told = s, s.traced
 	for _, n := range o.Compacting {
 		s.node(n).snapshotBytes = 1
@@ -80,6 +81,18 @@ func NewStage(o StageOptions) *Stage {
 		}
 	})
 	return s
+}
+
+// watcher is told everything. With nobody who listens, nothing is put into words.
+func (o *StageOptions) watcher() func(Happening) {
+	switch tell, watch := o.Tell, o.Watch; {
+	case tell == nil:
+		return watch
+	case watch == nil:
+		return func(h Happening) { tell(h.String()) }
+	default:
+		return func(h Happening) { tell(h.String()); watch(h) }
+	}
 }
 
 // found writes the first Save of every voter.
@@ -123,14 +136,24 @@ func (s *Stage) do(happen func()) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			s.failure = s.w.failure(caught)
-			s.say("BROKEN PROMISE: %s: %s", s.failure.Oracle, s.failure.Detail)
+			s.say(Broken, nil, "BROKEN PROMISE: %s: %s", s.failure.Oracle, s.failure.Detail)
 		}
 	}()
 	happen()
 	s.w.runUntil(s.w.now)
 }
 
-func (s *Stage) say(format string, args ...any) { s.tell(fmt.Sprintf(format, args...)) }
+// say puts into words what happened to a server, or to nobody in particular.
+func (s *Stage) say(kind HappeningKind, n *node, format string, args ...any) {
+	if s.watch == nil {
+		return
+	}
+	h := Happening{Kind: kind, Text: fmt.Sprintf(format, args...)}
+	if n != nil {
+		h.At = placeOf(n)
+	}
+	s.watch(h)
+}
 
 // Failure is the promise that was broken, or nil.
 func (s *Stage) Failure() *Failure { return s.failure }
@@ -147,7 +170,7 @@ func (s *Stage) Up(n int) bool { return s.node(n).up }
 func (s *Stage) running(number int, happen func(n *node)) {
 	n := s.node(number)
 	if !n.up {
-		s.say("%s is down", name(n))
+		s.say(Noted, n, "%s is down", name(n))
 		return
 	}
 	s.do(func() { happen(n) })
@@ -185,7 +208,7 @@ func (s *Stage) SlowOwn(n int) { s.node(n).slowOwn = true }
 // Write lets a slow disk write the Saves that wait, without a sync.
 func (s *Stage) Write(n int) {
 	if s.write(n) {
-		s.say("%s's disk has written, without a sync", name(s.node(n)))
+		s.say(Noted, s.node(n), "%s's disk has written, without a sync", name(s.node(n)))
 	}
 }
 
@@ -205,7 +228,7 @@ func (s *Stage) Sync(n int) {
 	s.write(n)
 	s.do(func() {
 		if v := s.node(n).saver; s.node(n).up && len(v.batch) > 0 {
-			s.say("%s's disk has synced", name(s.node(n)))
+			s.say(Noted, s.node(n), "%s's disk has synced", name(s.node(n)))
 			v.round++
 			v.sync()
 		}
@@ -259,18 +282,23 @@ func (s *Stage) Start(n int) {
 // Finish ends the play as every run ends: all faults stop, and within a bound of virtual
 // time the cluster must be whole again; then the clients' history is judged.
 func (s *Stage) Finish() *Failure {
-	s.tell = func(string) {}
+	s.watch = nil
 	s.do(func() {
 		s.w.recuperate()
 		s.w.check.final()
 		s.w.clients.checkHistory()
 	})
+	s.Abandon()
+	return s.failure
+}
+
+// Abandon ends a play in the middle: what is being done to files has to end too.
+func (s *Stage) Abandon() {
 	for _, n := range s.w.nodes {
 		if n.files != nil {
 			n.endFiles()
 		}
 	}
-	return s.failure
 }
 
 // leave hands the world over to chance: what is under way arrives, calls end in time,

@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"dbdb/raft"
@@ -28,12 +29,12 @@ func (s *Stage) Get(n int, key string) {
 
 func (s *Stage) client(op *operation, text string) {
 	if !op.node.up {
-		s.say("%s is down", name(op.node))
+		s.say(Noted, op.node, "%s is down", name(op.node))
 		return
 	}
 	s.do(func() {
 		s.w.clients.ask(op, func(op *operation) {
-			s.say("  client: %s at %s: %s", text, name(op.node), op.answer())
+			s.say(Told, op.node, "client: %s at %s: %s", text, name(op.node), op.answer())
 		})
 	})
 }
@@ -57,12 +58,12 @@ func (op *operation) answer() string {
 func (s *Stage) wish(at int, text string, wish func(n *node, done func(error)), judge func(n *node, err error)) {
 	n := s.node(at)
 	if !n.up {
-		s.say("%s is down", name(n))
+		s.say(Noted, n, "%s is down", name(n))
 		return
 	}
 	s.do(func() {
 		s.w.ask(n, func(done func(error)) { wish(n, done) }, func(err error) {
-			s.say("  operator: %s at %s: %s", text, name(n), operatorHears(err))
+			s.say(Told, n, "operator: %s at %s: %s", text, name(n), operatorHears(err))
 			judge(n, err)
 		})
 	})
@@ -75,32 +76,48 @@ func operatorHears(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "raft: "), "replica: ")
 }
 
+// want is what the operator wants of a server, since some wish was made.
+type want struct{ member bool }
+
+// wants notes a wish. It returns what to do if the wish turns out to have changed nothing:
+// then what counts is what was wanted before, or after, by those that were not refused.
+func (s *Stage) wants(m *node, member bool) (refused func()) {
+	if s.wanted[m] == nil {
+		s.wanted[m] = []*want{{m.wanted}}
+	}
+	this := &want{member}
+	s.wanted[m] = append(s.wanted[m], this)
+	m.wanted = member
+	return func() {
+		rest := slices.DeleteFunc(s.wanted[m], func(w *want) bool { return w == this })
+		s.wanted[m], m.wanted = rest, rest[len(rest)-1].member
+	}
+}
+
 // Add asks a server to add another one. What nobody hears, or what is refused, changes nothing
 // in what the operator wants; but what is not answered when the play ends is still wanted then,
 // and asked for again.
 func (s *Stage) Add(at, member int) {
-	m := s.node(member)
-	was := m.wanted
+	m, refused := s.node(member), func() {}
 	s.wish(at, "add "+name(m), func(n *node, done func(error)) {
-		m.wanted = true
+		refused = s.wants(m, true)
 		n.replica.AddLearner(m.member(), done)
 	}, func(_ *node, err error) {
-		if s.w.played() {
-			m.wanted = was || !nothingDone(err)
+		if s.w.played() && nothingDone(err) {
+			refused()
 		}
 	})
 }
 
 // Remove asks a server to remove another one, or itself.
 func (s *Stage) Remove(at, member int) {
-	m := s.node(member)
-	was := m.wanted
+	m, refused := s.node(member), func() {}
 	s.wish(at, "remove "+name(m), func(n *node, done func(error)) {
-		m.wanted = false
+		refused = s.wants(m, false)
 		n.replica.RemoveServer(m.id, done)
 	}, func(n *node, err error) {
-		if s.w.played() {
-			m.wanted = was && nothingDone(err) && !errors.Is(err, replica.ErrUnknownMember)
+		if s.w.played() && nothingDone(err) && !errors.Is(err, replica.ErrUnknownMember) {
+			refused()
 		}
 		s.w.removed(n, m, err)
 	})
@@ -122,7 +139,7 @@ func (s *Stage) Transfer(at, to int) {
 // There are as many such numbers as servers in the beginning.
 func (s *Stage) Wipe(n int) {
 	if p := &s.w.profile; s.node(n).gone || s.Servers() == p.nodes+p.spares {
-		s.say("%s cannot be wiped", name(s.node(n)))
+		s.say(Noted, s.node(n), "%s cannot be wiped", name(s.node(n)))
 		return
 	}
 	s.do(func() {

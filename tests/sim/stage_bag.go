@@ -1,16 +1,17 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"dbdb/raft"
 )
 
 // parcel is a message under way.
 type parcel struct {
+	described
 	from, to *node
-	label    string // what kind of message it is; see described
-	text     string
-	isReply  bool
 	arrive   func()
 	expire   func() // of a request: its caller gives it up
 }
@@ -19,13 +20,16 @@ type parcel struct {
 type Select struct {
 	Label    string // AppendEntries, AppendEntriesReply, Heartbeat, RequestVote, PreVote, …
 	From, To int    // numbers of servers
-	With     string // is part of what the message says
-	Nth      int    // only that one of them, counted from 1
+	Term     raft.Term
+	Index    raft.Index // see described
+	With     string     // is part of what the message says
+	Nth      int        // only that one of them, counted from 1
 }
 
 func (s Select) matches(p *parcel) bool {
 	return (s.Label == "" || s.Label == p.label) &&
 		(s.From == 0 || s.From == p.from.place+1) && (s.To == 0 || s.To == p.to.place+1) &&
+		(s.Term == 0 || s.Term == p.term) && (s.Index == 0 || s.Index == p.index) &&
 		strings.Contains(p.text, s.With)
 }
 
@@ -40,14 +44,42 @@ func (s Select) in(bag []*parcel) []*parcel {
 	return chosen[s.Nth-1 : s.Nth]
 }
 
+// selects is the selection of one message by what it is, and not by where it lies: a script
+// that was shortened still means the same one.
+func selects(p *parcel, among []*parcel) Select {
+	which := Select{Label: p.label, From: p.from.place + 1, To: p.to.place + 1, Term: p.term, Index: p.index}
+	if same := which.in(among); len(same) > 1 {
+		which.Nth = slices.Index(same, p) + 1
+	}
+	return which
+}
+
+// String is a selection in the words of a script.
+func (s Select) String() string {
+	var words []string
+	add := func(so bool, format string, args ...any) {
+		if so {
+			words = append(words, fmt.Sprintf(format, args...))
+		}
+	}
+	end := func(server int) string { return choose(server == 0, "", fmt.Sprintf("n%d", server)) }
+	add(s.Label != "", "%s", s.Label)
+	add(s.From != 0 || s.To != 0, "%s->%s", end(s.From), end(s.To))
+	add(s.Term != 0, "term=%d", s.Term)
+	add(s.Index != 0, "index=%d", s.Index)
+	add(s.With != "", "with=(%s)", s.With)
+	add(s.Nth != 0, "nth=%d", s.Nth)
+	return strings.Join(words, " ")
+}
+
 // put takes a message that a server has sent. Across a cut it is lost.
 func (s *Stage) put(from, to *node, d described, arrive func()) *parcel {
-	p := &parcel{from: from, to: to, label: d.label, text: d.text, isReply: d.isReply, arrive: arrive}
+	p := &parcel{described: d, from: from, to: to, arrive: arrive}
 	if s.w.network.cut[from.place][to.place] {
-		s.say("%s ⇥ %s  %s %s", name(from), name(to), p.label, p.text)
+		s.passes(Lost, p)
 		return p
 	}
-	s.say("%s → %s  %s %s", name(from), name(to), p.label, p.text)
+	s.passes(Sent, p)
 	s.bag = append(s.bag, p)
 	return p
 }
@@ -59,6 +91,26 @@ func (s *Stage) call(from, to *node, d described, arrive, expire func()) {
 	s.calls = append(s.calls, p)
 }
 
+// passes tells what becomes of a message.
+func (s *Stage) passes(kind HappeningKind, p *parcel) {
+	if s.watch == nil {
+		return
+	}
+	h := Happening{Kind: kind, At: placeOf(p.from), Peer: placeOf(p.to), Label: p.label, Text: p.text}
+	if kind == Received {
+		h.At, h.Peer = h.Peer, h.At
+	}
+	s.watch(h)
+}
+
+// takes takes a message to let it arrive.
+func (s *Stage) takes(p *parcel) {
+	if s.arriving != nil {
+		s.arriving(selects(p, s.bag))
+	}
+	s.take(p)
+}
+
 func (s *Stage) take(p *parcel) {
 	if k := slices.Index(s.bag, p); k >= 0 {
 		s.bag = slices.Delete(s.bag, k, k+1)
@@ -68,10 +120,10 @@ func (s *Stage) take(p *parcel) {
 // arrive lets a message arrive. Whoever is down, or cut off meanwhile, misses it.
 func (s *Stage) arrive(p *parcel) {
 	if !p.to.up || s.w.network.cut[p.from.place][p.to.place] {
-		s.say("%s ⇥ %s  %s %s", name(p.from), name(p.to), p.label, p.text)
+		s.passes(Lost, p)
 		return
 	}
-	s.say("%s ⇐ %s  %s %s", name(p.to), name(p.from), p.label, p.text)
+	s.passes(Received, p)
 	s.do(p.arrive)
 }
 
@@ -81,7 +133,7 @@ func (s *Stage) Deliver(which Select) int {
 	chosen := which.in(s.bag)
 	for _, p := range chosen {
 		if s.failure == nil {
-			s.take(p)
+			s.takes(p)
 			s.arrive(p)
 		}
 	}
@@ -102,7 +154,7 @@ func (s *Stage) Lose(which Select) int {
 	chosen := which.in(s.bag)
 	for _, p := range chosen {
 		s.take(p)
-		s.say("%s ⇥ %s  %s %s", name(p.from), name(p.to), p.label, p.text)
+		s.passes(Lost, p)
 	}
 	return len(chosen)
 }
@@ -137,7 +189,7 @@ func (s *Stage) Settle() {
 			return
 		}
 		p := s.bag[k]
-		s.take(p)
+		s.takes(p)
 		s.arrive(p)
 	}
 	s.do(func() { violate("Liveness", "the servers never come to rest: %d messages and no end", settlement) })

@@ -7,83 +7,100 @@ import (
 	"dbdb/raft"
 )
 
-// described is a message in words.
+// described is a message in words. With its kind, its sender and its receiver, term and index
+// say which one is meant, whatever else is under way: the term is the one that it carries; the
+// index is where the candidate's log ends, the first entry or, in a heartbeat, the one before,
+// the last one of a snapshot, how far a success goes and where a conflict is.
 type described struct {
 	label, text string
+	term        raft.Term
+	index       raft.Index
 	isReply     bool
 }
 
 // describe writes a request: its kind, and Figure 2's fields.
 func describe(args any) described {
+	label := labelOf(args)
 	switch a := args.(type) {
 	case raft.RequestVoteArgs:
-		label, wanted := "RequestVote", ""
-		if a.PreVote {
-			label = "PreVote"
-		}
+		wanted := ""
 		if a.LeadershipTransfer {
 			wanted = ", the leader asks for it"
 		}
-		return described{label: label, text: fmt.Sprintf("term %d, last %s%s", a.Term, at(a.LastLogIndex, a.LastLogTerm), wanted)}
+		return described{label: label, term: a.Term, index: a.LastLogIndex, text: fmt.Sprintf("term %d, last %s%s", a.Term, at(a.LastLogIndex, a.LastLogTerm), wanted)}
 	case raft.AppendEntriesArgs:
-		text := fmt.Sprintf("term %d, prev %s", a.Term, at(a.PrevLogIndex, a.PrevLogTerm))
+		text, index := fmt.Sprintf("term %d, prev %s", a.Term, at(a.PrevLogIndex, a.PrevLogTerm)), a.PrevLogIndex
 		if len(a.Entries) > 0 {
-			text += ", entries " + entriesText(a.Entries)
+			text, index = text+", entries "+entriesText(a.Entries), index+1
 		}
 		text += fmt.Sprintf(", commit %d", a.LeaderCommit)
 		if a.ReadRound > 0 {
 			text += fmt.Sprintf(", read round %d", a.ReadRound)
 		}
-		return described{label: appendLabel(a), text: text}
+		return described{label: label, term: a.Term, index: index, text: text}
 	case raft.InstallSnapshotArgs:
 		done := ""
 		if a.Done {
 			done = ", done"
 		}
-		return described{label: "InstallSnapshot", text: fmt.Sprintf("term %d, through %s, offset %d%s", a.Term, at(a.LastIncludedIndex, a.LastIncludedTerm), a.Offset, done)}
+		return described{label: label, term: a.Term, index: a.LastIncludedIndex, text: fmt.Sprintf("term %d, through %s, offset %d%s", a.Term, at(a.LastIncludedIndex, a.LastIncludedTerm), a.Offset, done)}
 	case raft.TimeoutNowArgs:
-		return described{label: "TimeoutNow", text: fmt.Sprintf("term %d", a.Term)}
+		return described{label: label, term: a.Term, text: fmt.Sprintf("term %d", a.Term)}
 	case raft.ReadIndexArgs:
-		return described{label: "ReadIndex", text: "from which index may I read?"}
+		return described{label: label, text: "from which index may I read?"}
 	}
 	panic(fmt.Sprintf("sim: no words for %T", args))
 }
 
-func appendLabel(a raft.AppendEntriesArgs) string {
-	if len(a.Entries) == 0 {
-		return "Heartbeat"
+// labelOf is the kind of a request.
+func labelOf(args any) string {
+	switch a := args.(type) {
+	case raft.RequestVoteArgs:
+		return choose(a.PreVote, "PreVote", "RequestVote")
+	case raft.AppendEntriesArgs:
+		return choose(len(a.Entries) == 0, "Heartbeat", "AppendEntries")
+	case raft.InstallSnapshotArgs:
+		return "InstallSnapshot"
+	case raft.TimeoutNowArgs:
+		return "TimeoutNow"
+	case raft.ReadIndexArgs:
+		return "ReadIndex"
 	}
-	return "AppendEntries"
+	panic(fmt.Sprintf("sim: no words for %T", args))
 }
 
 // describeReply writes a reply, with what it is about: the reply itself says only yes or no.
 func describeReply(args, reply any) described {
-	label := describe(args).label + "Reply"
-	text := ""
+	d := described{label: labelOf(args) + "Reply", isReply: true}
 	switch r := reply.(type) {
 	case raft.RequestVoteReply:
-		text = fmt.Sprintf("term %d, %s", r.Term, choose(r.VoteGranted, "granted", "refused"))
+		d.term = r.Term
+		d.text = fmt.Sprintf("term %d, %s", r.Term, choose(r.VoteGranted, "granted", "refused"))
 		if r.RemovedAt > 0 {
-			text += fmt.Sprintf(", removed at %d, committed in term %d", r.RemovedAt, r.CommitTerm)
+			d.text += fmt.Sprintf(", removed at %d, committed in term %d", r.RemovedAt, r.CommitTerm)
 		}
 	case raft.AppendEntriesReply:
 		a := args.(raft.AppendEntriesArgs)
+		d.term = r.Term
 		switch {
 		case r.Success:
-			text = fmt.Sprintf("term %d, success up to %d", r.Term, a.PrevLogIndex+raft.Index(len(a.Entries)))
+			d.index = a.PrevLogIndex + raft.Index(len(a.Entries))
+			d.text = fmt.Sprintf("term %d, success up to %d", r.Term, d.index)
 		case r.Term > a.Term:
-			text = fmt.Sprintf("term %d, refused", r.Term)
+			d.text = fmt.Sprintf("term %d, refused", r.Term)
 		default:
-			text = fmt.Sprintf("term %d, refused: conflict %s", r.Term, at(r.ConflictIndex, r.ConflictTerm))
+			d.index = r.ConflictIndex
+			d.text = fmt.Sprintf("term %d, refused: conflict %s", r.Term, at(r.ConflictIndex, r.ConflictTerm))
 		}
 	case raft.InstallSnapshotReply:
-		text = fmt.Sprintf("term %d, %s", r.Term, chunkAnswer(args.(raft.InstallSnapshotArgs), r))
+		d.term, d.index = r.Term, args.(raft.InstallSnapshotArgs).LastIncludedIndex
+		d.text = fmt.Sprintf("term %d, %s", r.Term, chunkAnswer(args.(raft.InstallSnapshotArgs), r))
 	case raft.TimeoutNowReply:
-		text = fmt.Sprintf("term %d", r.Term)
+		d.term, d.text = r.Term, fmt.Sprintf("term %d", r.Term)
 	case raft.ReadIndexReply:
-		text = choose(r.Success, fmt.Sprintf("from %d", r.Index), "I do not lead")
+		d.text = choose(r.Success, fmt.Sprintf("from %d", r.Index), "I do not lead")
 	}
-	return described{label: label, text: text, isReply: true}
+	return d
 }
 
 func chunkAnswer(a raft.InstallSnapshotArgs, r raft.InstallSnapshotReply) string {
@@ -173,28 +190,33 @@ var phrases = map[raft.Rule]string{
 	raft.RuleReadConfirmed:     "still leads: reads from %n on are safe",
 }
 
-// phrase writes a transition: who, in which role and term, does what, by which rule.
+// phrase writes what a transition does.
 func phrase(e raft.Event) string {
-	words := strings.NewReplacer("%i", at(e.Index, e.Of), "%o", fmt.Sprint(e.Of), "%p", string(e.Peer), "%n", fmt.Sprint(e.Index)).Replace(phrases[e.Rule])
-	return fmt.Sprintf("  %s@%d %s %s  [%s]", e.Node, e.Term, e.State, words, e.Rule)
+	return strings.NewReplacer("%i", at(e.Index, e.Of), "%o", fmt.Sprint(e.Of), "%p", string(e.Peer), "%n", fmt.Sprint(e.Index)).Replace(phrases[e.Rule])
 }
 
 // traced tells what of the trace a player wants to know.
 func (s *Stage) traced(r record) {
-	switch n := r.node; r.what {
+	if s.watch == nil || r.node == nowhere {
+		return
+	}
+	switch n := s.w.nodes[r.node]; r.what {
 	case transition:
-		s.say("%s", phrase(r.event))
+		s.watch(Happening{Kind: Transition, At: placeOf(n), Text: phrase(r.event), Event: r.event})
 	case crashed:
-		s.say("%s CRASHES; durable are term %d and the log up to %d", name(s.w.nodes[n]), r.c, r.b)
+		s.say(Crashed, n, "CRASHES; durable are term %d and the log up to %d", r.c, r.b)
 	case started:
-		s.say("%s STARTS with term %d and the log up to %d", name(s.w.nodes[n]), r.b, r.c)
+		s.say(Started, n, "STARTS with term %d and the log up to %d", r.b, r.c)
 	case snapshotWritten:
-		s.say("  %s has written a snapshot through %s", name(s.w.nodes[n]), at(raft.Index(r.a), raft.Term(r.b)))
+		s.say(Saved, n, "has written a snapshot through %s", at(raft.Index(r.a), raft.Term(r.b)))
 	}
 }
 
 // saves tells what a server hands to its disk.
 func (s *Stage) saves(n *node, save raft.Save) {
+	if s.watch == nil {
+		return
+	}
 	h := &n.lasting.handed
 	var parts []string
 	if save.Term != h.term || save.VotedFor != h.votedFor {
@@ -209,5 +231,5 @@ func (s *Stage) saves(n *node, save raft.Save) {
 	if len(save.Entries) > 0 {
 		parts = append(parts, "entries "+entriesText(save.Entries))
 	}
-	s.say("  %s saves %s", name(n), strings.Join(parts, "; "))
+	s.say(Saved, n, "saves %s", strings.Join(parts, "; "))
 }

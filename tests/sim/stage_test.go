@@ -61,6 +61,20 @@ func TestAWishThatIsRefusedChangesNobodysPlace(t *testing.T) {
 	assert.Nil(t, s.Finish())
 }
 
+func TestOfTwoWishesThatAreRefusedNothingRemains(t *testing.T) {
+	s, told := newPlay(t, StageOptions{Voters: 3})
+	s.Timeout(1)
+	s.Deliver(Select{})
+	s.Deliver(Select{})
+	s.Remove(1, 3)
+	s.Add(1, 3)
+	s.Timeout(2)
+	s.Settle()
+	assert.Equal(t, 2, strings.Count(told.String(), "not the leader"), "%s", told)
+	assert.Equal(t, s.w.nodes[:3], s.w.wanted())
+	assert.Nil(t, s.Finish())
+}
+
 // TestAServerThatWasWipedIsAnother lets machines come back as new servers, as often as there is
 // a number for them; the calls that they make and get must find their places in the network.
 func TestAServerThatWasWipedIsAnother(t *testing.T) {
