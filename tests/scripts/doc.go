@@ -39,7 +39,8 @@
 //
 //	go test ./tests/scripts -rewrite
 //
-// then read what it says: a transcript that was not understood proves nothing. To stop in
+// then read what it says: a transcript that was not understood proves nothing. With -lanes -v
+// instead of -rewrite, what happens is drawn, a lane for each server. To stop in
 // a debugger, put the command `breakpoint` into the script, and break there first, then at
 // any function of the core:
 //

@@ -1,12 +1,14 @@
 package scripts
 
 import (
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"dbdb/tests/sim"
 
@@ -15,10 +17,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+var (
+	lanesFlag  = flag.Bool("lanes", false, "draw what happens, a lane for each server, instead of comparing it")
+	scriptFlag = flag.String("script", "", "play this file, and no other")
+)
+
 // TestScripts plays every script, each on a stage of its own.
 func TestScripts(t *testing.T) {
-	for _, path := range scripts(t) {
+	paths := scripts(t)
+	if *scriptFlag != "" {
+		paths = []string{*scriptFlag}
+	}
+	for _, path := range paths {
 		t.Run(strings.TrimSuffix(path, ".txt"), func(t *testing.T) {
+			if *lanesFlag {
+				draw(t, path)
+				return
+			}
 			p := newPlayer()
 			datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 				return p.play(t, d)
@@ -28,6 +43,32 @@ func TestScripts(t *testing.T) {
 				t.Fatalf("after the script, when all faults end: %v", failure)
 			}
 		})
+	}
+}
+
+// draw plays a script and shows it as a diagram. It fails if a promise is broken.
+func draw(t *testing.T, path string) {
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	diagram, failure := sim.ParseScript(string(text)).Lanes(true)
+	fmt.Println(diagram)
+	if failure != nil {
+		t.Error(failure)
+	}
+}
+
+// TestEveryScriptCanBeDrawn: whoever draws a script sees the play that its transcript tells of.
+func TestEveryScriptCanBeDrawn(t *testing.T) {
+	for _, path := range scripts(t) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		script := sim.ParseScript(string(text))
+		diagram, failure := script.Lanes(true)
+		require.Nil(t, failure, path)
+		assert.Contains(t, diagram, fmt.Sprintf("\n%3d ", len(script)-1), "%s: the last step", path)
+		for line := range strings.Lines(diagram) {
+			assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 100, "%s: %s", path, line)
+		}
 	}
 }
 
