@@ -144,7 +144,7 @@ const (
 func (b *bench) campaign(test string, budget time.Duration) (verdict, error) {
 	v := verdict{}
 	for from, seeds := 1, firstCampaign; v.cpu < budget; from, seeds = from+seeds, min(from+seeds, maxCampaign) {
-		o, err := b.test("tests/sim", "-test.run="+test, fmt.Sprint("-from=", from), fmt.Sprint("-seeds=", seeds), "-failures=1")
+		o, err := b.test("tests/sim", "-test.run="+test, fmt.Sprint("-from=", from), fmt.Sprint("-seeds=", seeds), "-failures=1", "-shrink=false")
 		if err != nil {
 			return verdict{}, err
 		}
@@ -166,7 +166,7 @@ func (b *bench) isItsOwn(test, seed string) error {
 	if seed == "" {
 		return nil
 	}
-	o, err := b.sound.test("tests/sim", "-test.run="+test, "-from="+seed, "-seeds=1")
+	o, err := b.sound.test("tests/sim", "-test.run="+test, "-from="+seed, "-seeds=1", "-shrink=false")
 	if err == nil && o.failed {
 		err = fmt.Errorf("seed %s fails without the patch, too:\n%s", seed, firstLines(o.text, 60))
 	}

@@ -9,7 +9,7 @@ import "dbdb/raft"
 
 // reached tells the fuzzer where the schedule has got to.
 func (c *schedule) reached() {
-	s := c.stage
+	s := c.Stage
 	if s.failure != nil {
 		return
 	}

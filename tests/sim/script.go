@@ -61,7 +61,7 @@ func (p *Player) Command(name string, args []datadriven.CmdArg) (answer string) 
 	}
 	if c.name == "cluster" {
 		o := c.options()
-		o.Tell, o.Watch, o.Spec = p.Tell, p.Watch, p.Spec
+		o.Tell, o.Watch, o.Spec = p.Tell, p.Watch, o.Spec || p.Spec
 		p.Stage = NewStage(o)
 		return p.Stage.Logs()
 	}

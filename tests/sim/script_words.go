@@ -136,6 +136,8 @@ func (c scriptLine) options() StageOptions {
 			o.PreVote = true
 		case "check-quorum":
 			o.CheckQuorum = true
+		case "spec": // every step must be one of the specification's, too
+			o.Spec = true
 		case "spares":
 			o.Spares = number(a.value())
 		case "inflight":
