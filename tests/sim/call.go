@@ -44,6 +44,7 @@ type outgoing[A, R any] struct {
 	done     func(R, error)
 	serve    func(*node, A, func(R))
 	old      bool // made in phase 1
+	line     int  // of its arrival, where that is written down
 }
 
 // call makes one RPC. Its arguments are encoded when it is made and decoded anew
@@ -52,7 +53,7 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	serve func(*node, A, func(R)),
 ) {
 	w := from.w
-	o := &outgoing[A, R]{from, w.find(to), args, from.life, m, c, done, serve, !w.calm}
+	o := &outgoing[A, R]{from: from, to: w.find(to), args: args, life: from.life, message: m, codec: c, done: done, serve: serve, old: !w.calm}
 	packet := c.encodeArgs(nil, args)
 	from.calls++
 	w.trace.add(record{at: w.now, what: sent, message: m, node: place(from), peer: place(o.to), a: checksum(packet), b: uint64(len(packet))})
@@ -62,9 +63,9 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	}
 	w.network.carry(m, from, o.to, o.old, func() { o.arrives(packet) })
 	from.doom(edgeSent)
-	w.inLife(w.profile.callDeadline, from, func() { o.finish(deadline, errDeadline, nil) })
+	w.inLife(w.profile.callDeadline, from, func() { o.giveUp(args, errDeadline) })
 	if !o.to.up && w.profile.refuses {
-		w.inLife(w.network.delay(m), from, func() { o.finish(deadline, errRefused, nil) })
+		w.inLife(w.network.delay(m), from, func() { o.giveUp(args, errRefused) })
 	}
 }
 
@@ -79,6 +80,7 @@ func (o *outgoing[A, R]) arrives(packet []byte) {
 	if err != nil {
 		violate("Codec", "a %s from n%d does not decode: %v", messageNames[o.message], o.from.place+1, err)
 	}
+	w.recorder.arrival(&o.line, o.from, dest, args)
 	life, answers := dest.life, 0
 	request := dest.received(o.from.id, args)
 	dest.input(request, func() {
@@ -102,14 +104,30 @@ func (o *outgoing[A, R]) reply(args A, rep R) {
 		return
 	}
 	o.to.soonerOrLater(func() {
-		w.network.carry(o.message+1, o.to, o.from, o.old && o.done != nil, func() { o.finish(answered, nil, packet) })
+		w.network.carry(o.message+1, o.to, o.from, o.old && o.done != nil, func() {
+			if w.recorder != nil && o.isOpen() {
+				w.recorder.message("deliver", o.to, o.from, describeReply(args, rep))
+			}
+			o.finish(answered, nil, packet)
+		})
 	})
 	o.to.doom(edgeReplied)
 }
 
+// isOpen says that nothing has answered the call, and that the caller still knows of it.
+func (o *outgoing[A, R]) isOpen() bool { return o.done != nil && o.from.up && o.from.life == o.life }
+
+// giveUp ends a call without an answer.
+func (o *outgoing[A, R]) giveUp(args A, err error) {
+	if w := o.from.w; w.recorder != nil && o.isOpen() {
+		w.recorder.message("expire", o.from, o.to, describe(args))
+	}
+	o.finish(deadline, err, nil)
+}
+
 // finish answers the call, if nothing has yet and the caller still knows of it.
 func (o *outgoing[A, R]) finish(how what, err error, packet []byte) {
-	if o.done == nil || !o.from.up || o.from.life != o.life {
+	if !o.isOpen() {
 		return
 	}
 	var rep R

@@ -130,6 +130,7 @@ func (c *clients) ask(op *operation, then func(*operation)) {
 		w.at(millisecond, func() { then(op) })
 		return
 	}
+	w.recorder.asks(op)
 	c.clock++
 	op.call, op.before = c.clock, max(c.acked, c.observed)
 	c.history = append(c.history, op)

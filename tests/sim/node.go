@@ -127,6 +127,7 @@ func (n *node) start() {
 	}, restored)
 	n.held.starts(restored)
 	w.check.born(n)
+	w.recorder.write("start n%d", n.place+1)
 	w.note(started, n, n.life, uint64(n.lasting.durable.term), uint64(n.lasting.durable.last()), 0)
 	if !w.played() {
 		n.planTick(w.faults.between(1, n.period))
@@ -144,6 +145,7 @@ func (n *node) raftConfig() raft.Config {
 func (n *node) traced(e raft.Event) {
 	n.w.trace.add(record{at: n.w.now, what: transition, node: place(n), peer: nowhere, event: e})
 	n.w.marks.transition(e)
+	n.w.recorder.rule(n, e)
 	if last := n.view.log.last(); e.Rule == raft.RuleVoteRefused && (e.Of < n.view.log.at(last).term || e.Of == n.view.log.at(last).term && e.Index < last) {
 		n.w.marks.hit(markVoteRefusedForLog)
 	}
@@ -224,7 +226,12 @@ func (n *node) tick() bool {
 	n.w.note(tick, n, 0, 0, 0, 0)
 	n.ticks++
 	n.transfersEnd()
-	return n.input(spec.Tick{}, n.replica.Tick)
+	calls, life := n.calls, n.life
+	up := n.input(spec.Tick{}, n.replica.Tick)
+	if n.life == life && n.calls > calls && n.view.State == raft.Leader {
+		n.w.recorder.write("heartbeat n%d", n.place+1)
+	}
+	return up
 }
 
 // input is one thing that happens to the server. What follows in the same
@@ -319,6 +326,7 @@ func (n *node) stop() {
 		violate("Recovery", "n%d cannot close its log: %v", n.place+1, err)
 	}
 	n.end()
+	n.w.recorder.crash(n, KillProcess)
 	n.disk.Crash(KillProcess)
 	n.planRestart()
 }
@@ -359,6 +367,7 @@ func (n *node) lose() {
 		policy = KillProcess
 	}
 	n.w.marks.hit(markLoseAll + mark(policy))
+	n.w.recorder.crash(n, policy)
 	n.disk.Crash(policy)
 }
 

@@ -169,6 +169,7 @@ func notNow(err error) bool {
 
 func (w *world) add(leader, n *node) {
 	w.trace.add(record{at: w.now, what: operatorAdds, node: place(leader), peer: place(n)})
+	w.recorder.write("add n%d at n%d", n.place+1, leader.place+1)
 	w.ask(leader, func(done func(error)) { leader.replica.AddLearner(n.member(), done) }, func(err error) {
 		if err != nil && !notNow(err) {
 			violate("Answers", "adding n%d ends in %v", n.place+1, err)
@@ -179,6 +180,7 @@ func (w *world) add(leader, n *node) {
 
 func (w *world) remove(leader, n *node) {
 	w.trace.add(record{at: w.now, what: operatorRemoves, node: place(leader), peer: place(n)})
+	w.recorder.write("remove n%d at n%d", n.place+1, leader.place+1)
 	w.ask(leader, func(done func(error)) { leader.replica.RemoveServer(n.id, done) }, func(err error) {
 		w.removed(leader, n, err)
 	})
@@ -218,6 +220,9 @@ func (w *world) handOver(n *node) {
 	to := raft.NodeID("")
 	if w.faults.IntN(3) > 0 {
 		to = w.anyNode().id
+	}
+	if other := slices.IndexFunc(w.nodes, func(n *node) bool { return n.id == to }); other >= 0 {
+		w.recorder.write("transfer to n%d at n%d", other+1, n.place+1)
 	}
 	w.note(operatorTransfers, n, uint64(len(to)), 0, 0, 0)
 	asked := n.ticks

@@ -62,6 +62,7 @@ func (s *saver) write() {
 	for k, p := range s.batch {
 		saves[k] = p.save
 	}
+	w.recorder.write("write n%d", s.n.place+1)
 	w.note(written, s.n, saves[0].Seq, saves[len(saves)-1].Seq, uint64(s.n.lasting.durable.last()), 0)
 	switches := slices.ContainsFunc(saves, func(s raft.Save) bool { return s.Snapshot.Index > 0 })
 	if switches {
@@ -107,6 +108,7 @@ func (s *saver) sync() {
 		s.fail(err)
 		return
 	}
+	w.recorder.write("sync n%d", s.n.place+1)
 	batch := s.batch
 	s.batch, s.busy = nil, false
 	for _, p := range batch {

@@ -94,9 +94,28 @@ func report(res Result) string {
 	if *nodesFlag > 0 {
 		nodes = fmt.Sprintf(" -nodes=%d", *nodesFlag)
 	}
+	if *shrinkFlag {
+		b.WriteString(playedByHand(res))
+	}
 	fmt.Fprintf(&b, "\nreproduce: go test ./tests/sim -run TestSim -seed=%d%s%s -v\n", res.Seed, nodes, heldToo())
 	return b.String()
 }
+
+// playedByHand makes a script of a world that failed, if it fails as one too, and shrinks it.
+func playedByHand(res Result) string {
+	again := Run(Options{Seed: res.Seed, Nodes: *nodesFlag, Spec: *specFlag, Record: true})
+	script := again.Played()
+	if script == nil {
+		return "\nPlayed by hand, step by step, it breaks no promise: chance had more than steps in it.\n"
+	}
+	short, failure := script.Shrink()
+	if err := keep(short, failure); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("\nPlayed by hand, it is shrunk from %d commands:\n\n%s", len(script), short.Counterexample(foundBy(res.Seed)))
+}
+
+func foundBy(seed uint64) string { return fmt.Sprintf("Found in world %d.", seed) }
 
 // heldToo is what a line that repeats a run needs, if it was held to the specification.
 func heldToo() string {

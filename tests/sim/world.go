@@ -31,6 +31,8 @@ type Options struct {
 	Trace io.Writer // nil: no trace is printed
 	All   bool      // print each message and disk write too
 	Spec  bool      // hold every step to the specification
+
+	Record bool // write the run down as a script
 }
 
 // Result is what a run came to.
@@ -44,6 +46,7 @@ type Result struct {
 	Marks   Marks
 	Profile string
 	Failure *Failure // nil if all promises were kept
+	Script  Script   // if the run was recorded
 }
 
 // Failure is a broken promise, with what a person needs to look at it.
@@ -128,17 +131,18 @@ type world struct {
 	disks, faults, work chance
 	rare                chance // for the profile's extremes
 
-	nodes   []*node
-	network *network
-	clients *clients
-	check   *checker
-	trace   *trace
-	marks   *Marks
-	stage   *Stage  // who plays this world by hand, if somebody does
-	tends   bool    // the operator has begun
-	decays  int     // disks that were damaged
-	calm    bool    // phase 2: no fault may begin any more
-	core    []*node // who comes back in phase 2; nil for everybody
+	nodes    []*node
+	network  *network
+	clients  *clients
+	check    *checker
+	trace    *trace
+	marks    *Marks
+	recorder *recorder // nil if nobody wants it written down
+	stage    *Stage    // who plays this world by hand, if somebody does
+	tends    bool      // the operator has begun
+	decays   int       // disks that were damaged
+	calm     bool      // phase 2: no fault may begin any more
+	core     []*node   // who comes back in phase 2; nil for everybody
 }
 
 // Run plays one seed to its end.
@@ -154,12 +158,18 @@ func (w *world) run() (res Result) {
 		if caught := recover(); caught != nil {
 			res.Failure = w.failure(caught)
 		}
+		if w.recorder != nil {
+			res.Script = w.recorder.script
+		}
 		for _, n := range w.nodes {
 			if n.files != nil {
 				n.endFiles() // coroutines too must end
 			}
 		}
 	}()
+	if w.options.Record {
+		w.recorder = newRecorder(w)
+	}
 	w.begin()
 	w.runUntil(w.profile.faultTime)
 	w.recuperate()
