@@ -16,7 +16,7 @@ PARTS := ./raft ./raft/wal ./rpc ./kvstore ./httpapi
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
-.PHONY: build test race sim partition explore mutants bench bench-parts fuzz lint cover run stop docker clean clean-data help
+.PHONY: build test race sim partition explore mutants mutant bench bench-parts fuzz lint cover run stop docker clean clean-data help
 
 build: ## Build ./bin/dbdb
 	CGO_ENABLED=0 go build -trimpath -o bin/dbdb ./cmd/dbdb
@@ -38,8 +38,11 @@ partition: ## The partition suite: scripts, simulated worlds, then real processe
 explore: ## Visit all states within bounds, of the real core, with live progress; LEVEL=figure-8: of one level
 	go test ./tests/explore -run TestExplore -count=1 -timeout 0 -level=$(LEVEL) -v
 
-mutants: ## Break each rule on purpose and see that a test notices; M=figure-8: one, with the failure; FULL=1: by every engine
-	go run ./tests/mutants $(if $(FULL),-full) $(M)
+mutants: ## Break each rule on purpose and see that a test notices; FULL=1: by every engine; M=figure-8: only that one
+	go run ./tests/mutants $(if $(FULL),-full -cpu 10m,$(if $(filter 1,$(words $(M))),-page)) $(M)
+
+mutant: ## M=figure-8 as an exercise: the shortest counterexample that chance finds, drawn in lanes
+	go run ./tests/mutants -page $(or $(M),$(error say which one: make mutant M=figure-8))
 
 bench: ## Measure dbdb beside etcd and hashicorp/raft: ROWS=set64,get64, FLAGS='-repeats 1 -seconds 2'
 	cd tests/bench && go run . -rows $(ROWS) $(FLAGS)

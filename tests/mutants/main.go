@@ -5,6 +5,10 @@
 //	go run ./tests/mutants figure-8        one, with what a failure looks like
 //	go run ./tests/mutants -full figure-8  also the engines after the first that noticed
 //	go run ./tests/mutants -engine specification figure-8   that engine alone
+//	go run ./tests/mutants -page figure-8  as an exercise: a counterexample, found by chance
+//	                                       and made as short as it gets, drawn in lanes
+//	go run ./tests/mutants -play FILE figure-8
+//	                                       how a script goes when the rule is broken
 //
 // Each NAME.patch beside this file says which rule it breaks, how, and what would be seen
 // of it; then comes a diff against the code that ships. It is applied to a copy in a
@@ -18,6 +22,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -30,8 +35,21 @@ func main() {
 	full := flag.Bool("full", false, "let every engine try, also when one has noticed already")
 	only := flag.String("engine", "", "let this engine try, and no other")
 	budget := flag.Duration("cpu", 2*time.Minute, "how much CPU time the simulator may spend on a mutant")
+	exercise := flag.Bool("page", false, "show the mutant that is named as an exercise")
+	file := flag.String("play", "", "draw how this script goes on the mutant that is named")
 	flag.Parse()
-	if err := run(flag.Args(), *only, *full, *budget); err != nil {
+	var err error
+	switch {
+	case (*exercise || *file != "") && flag.NArg() != 1:
+		err = errors.New("say which mutant: one")
+	case *exercise:
+		err = page(flag.Arg(0), *budget)
+	case *file != "":
+		err = play(flag.Arg(0), *file)
+	default:
+		err = run(flag.Args(), *only, *full, *budget)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}

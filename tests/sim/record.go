@@ -39,6 +39,9 @@ func newRecorder(w *world) *recorder {
 	if !p.raft.NoCheckQuorum {
 		line += " check-quorum"
 	}
+	if w.options.Spec {
+		line += " spec"
+	}
 	r := &recorder{script: Script{line}}
 	for n := range p.nodes {
 		r.write("slow n%d log", n+1)
