@@ -47,6 +47,7 @@ type drawer struct {
 	ahead   int    // how many of the messages under way may arrive next
 	newest  bool   // of these, and not the oldest
 	calm    int    // commands until the next phase
+	phases  bool   // are there any
 	longest int    // commands of a phase
 	group   []bool // [server-1]: it takes part in this phase
 	votes   bool   // only they pass in this phase
@@ -60,14 +61,14 @@ type weight struct {
 
 // kinds of commands, each with how often a schedule has it, of 8.
 var kinds = []weight{
-	{"set", 6}, {"heartbeat", 4}, {"crash", 4}, {"lose", 3}, {"repeat", 3}, {"expire", 2},
-	{"settle", 2}, {"cut", 2}, {"heal", 2}, {"tick", 2}, {"get", 3},
-	{"add", 3}, {"remove", 3}, {"transfer", 2}, {"slow", 3},
+	{"set", 6}, {"heartbeat", 5}, {"crash", 4}, {"lose", 3}, {"repeat", 4}, {"expire", 3},
+	{"settle", 3}, {"cut", 2}, {"heal", 2}, {"tick", 3}, {"get", 4},
+	{"add", 5}, {"remove", 5}, {"transfer", 3}, {"slow", 4},
 }
 
 func newDrawer(r chance) *drawer {
 	d := &drawer{chance: r}
-	voters, spares := []int{1, 2, 3, 3, 3, 4, 5, 5}[r.IntN(8)], []int{0, 0, 1, 2}[r.IntN(4)]
+	voters, spares := []int{1, 2, 3, 3, 3, 4, 5, 5}[r.IntN(8)], []int{0, 1, 1, 2}[r.IntN(4)]
 	bits, compacting := byte(r.IntN(256)), byte(0)
 	if r.IntN(2) == 0 {
 		bits &^= 3 // no pre-vote and no check of the quorum: the paper alone
@@ -90,7 +91,7 @@ func newDrawer(r chance) *drawer {
 	}
 	d.newest = r.IntN(2) == 0
 	d.ahead = []int{1, 3, picked, 20, 1000}[r.IntN(5)]
-	d.longest = []int{10, 20, 40, 80}[r.IntN(4)]
+	d.phases, d.longest = r.IntN(4) > 0, []int{10, 20, 40, 80}[r.IntN(4)]
 	return d
 }
 
@@ -115,9 +116,9 @@ func (d *drawer) play() *Failure {
 
 // phase chooses who takes part: in one of four all do.
 func (d *drawer) phase() {
-	d.calm, d.votes = 2+d.IntN(d.longest), d.IntN(3) == 0
+	d.calm, d.votes = 2+d.IntN(d.longest), d.phases && d.IntN(3) == 0
 	d.group = make([]bool, d.Stage.Servers())
-	all := d.IntN(4) == 0
+	all := !d.phases || d.IntN(4) == 0
 	for k := range d.group {
 		d.group[k] = all || d.IntN(2) == 0
 	}

@@ -317,6 +317,9 @@ func paragraph(text string) string {
 func (s Script) Lanes(finish bool) (diagram string, f *Failure) {
 	l := &Lanes{}
 	p := &Player{Watch: l.Watch, Step: l.Step}
+	if len(s) == 0 || !isCluster(s[0]) {
+		return noCluster + "\n", nil
+	}
 	p.Do(s[0])
 	diagram = Legend + "\n\n"
 	if strings.Contains(s[0], "term=") { // there is more in the logs than the first entry

@@ -51,6 +51,14 @@ n2@1      1
 n3@2      1
 `
 
+func TestAScriptWithoutServersHasNoLanes(t *testing.T) {
+	for _, s := range []Script{nil, {"timeout n1"}} {
+		diagram, failure := s.Lanes(true)
+		assert.Equal(t, "a script begins with the command cluster\n", diagram)
+		assert.Nil(t, failure)
+	}
+}
+
 func TestALongTextGoesOnInTheNextLine(t *testing.T) {
 	assert.Equal(t, []string{"a long text that ", "    goes on"}, wrap("a long text that goes on", 16))
 	assert.Equal(t, []string{"one two ", "    abcdefgh… "}, wrap("one two abcdefghijklmnop", 14))

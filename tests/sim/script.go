@@ -35,6 +35,8 @@ func (p *Player) Do(line string) string {
 	return p.Command(name, args)
 }
 
+const noCluster = "a script begins with the command cluster"
+
 // mistake begins the answer to a command that was wrong.
 const mistake = "error: "
 
@@ -66,7 +68,7 @@ func (p *Player) Command(name string, args []datadriven.CmdArg) (answer string) 
 		return p.Stage.Logs()
 	}
 	if p.Stage == nil {
-		bad("a script begins with the command cluster")
+		bad(noCluster)
 	}
 	c.servers = p.Stage.Servers()
 	return p.command(c)
