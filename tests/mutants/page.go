@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -101,7 +102,7 @@ func (b *bench) counterexample() (string, error) {
 	if err := os.RemoveAll(file); err != nil {
 		return "", err
 	}
-	fmt.Println("Schedules are drawn at random, until one breaks a promise …")
+	fmt.Println("Schedules are drawn at random; the shortest of the first few that break a promise is shown …")
 	found, err := b.shrunkBy("TestSchedulesDrawnAtRandom", file, b.budget/2)
 	if err != nil || found {
 		return file, err
@@ -113,26 +114,49 @@ func (b *bench) counterexample() (string, error) {
 	return "", nil
 }
 
-// shrunkBy lets a test look for a script that breaks a promise.
+// enough scripts are found before the shortest is shown: a broken rule has consequences far
+// away, and the way there is longer.
+const enough = 3
+
+// shrunkBy lets a test look for scripts that break a promise, and keeps the shortest.
 func (b *bench) shrunkBy(test, file string, budget time.Duration) (found bool, err error) {
 	const seeds = 200
-	for from, cpu := 1, time.Duration(0); cpu < budget; from += seeds {
-		o, err := b.test("tests/sim", "-test.run=^"+test+"$", fmt.Sprint("-from=", from), fmt.Sprint("-seeds=", seeds), "-failures=1", "-shrunk="+file)
+	trial, best, finds := filepath.Join(b.dir, "trial.txt"), 0, 0
+	for from, cpu := 1, time.Duration(0); cpu < budget && finds < enough; {
+		o, err := b.test("tests/sim", "-test.run=^"+test+"$", fmt.Sprint("-from=", from), fmt.Sprint("-seeds=", seeds), "-failures=1", "-shrunk="+trial)
 		if err != nil {
 			return false, err
 		}
 		cpu += o.cpu
-		if _, err := os.Stat(file); !o.failed || err != nil {
-			continue // whatever failed cannot be played by hand
+		if from += seeds; !o.failed {
+			continue
 		}
 		what, seed, _, err := firstFailure(o.text)
 		if err != nil {
 			return false, err
 		}
-		fmt.Printf("%s: seed %s of %s, after %.1f CPU-seconds; %s\n\n", what, seed, test, cpu.Seconds(), shrunk.FindString(o.text))
-		return true, nil
+		if n, err := strconv.Atoi(seed); err == nil {
+			from = n + 1
+		}
+		text, err := os.ReadFile(trial)
+		if err != nil {
+			continue // what failed cannot be played by hand
+		}
+		finds++
+		steps := strings.Count(string(text), "\n----\n") - 1
+		fmt.Printf("  %s: seed %s of %s, after %.1f CPU-seconds; %s to %d steps\n", what, seed, test, cpu.Seconds(), shrunk.FindString(o.text), steps)
+		if best == 0 || steps < best {
+			best = steps
+			if err := os.WriteFile(file, text, 0o644); err != nil {
+				return false, err
+			}
+		}
+		if err := os.Remove(trial); err != nil {
+			return false, err
+		}
 	}
-	return false, nil
+	fmt.Println()
+	return finds > 0, nil
 }
 
 // shrunk is how a test says that it made a script shorter.
