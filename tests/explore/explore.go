@@ -85,7 +85,7 @@ func Explore(l Level, o Options) *Result {
 	}
 	r := &Result{Level: l, Complete: s.run(), Spec: o.Spec}
 	r.Elapsed, r.CPU, r.Memory = time.Since(s.began), o.CPU()-began, memory()
-	r.States, r.Moves, r.Depth, r.Servers = s.states.Load(), s.moves.Load(), s.depth, s.servers.len()
+	r.States, r.Moves, r.Depth, r.Servers = s.states.Load(), s.moves.Load(), int(s.depth.Load()), s.servers.len()
 	if s.broken != nil {
 		r.Complete, r.Broken = false, s.broken.what.Error()
 		r.Script = s.play(s.path(s.broken.first))
@@ -157,11 +157,8 @@ type progress struct {
 func (s *search) tell(to io.Writer, last progress) progress {
 	now := progress{time.Now(), s.moves.Load()}
 	rate := float64(now.moves-last.moves) / now.at.Sub(last.at).Seconds()
-	frontier := int64(0)
-	for _, w := range s.workers {
-		frontier += int64(w.frontier.n)
-	}
-	fmt.Fprintf(to, "  %s: depth %d, frontier %s of which %s done, %s states, %s transitions, %s/s, %d MB\n", s.level.Name, s.depth,
+	frontier := s.width.Load()
+	fmt.Fprintf(to, "  %s: depth %d, frontier %s of which %s done, %s states, %s transitions, %s/s, %d MB\n", s.level.Name, s.depth.Load(),
 		grouped(frontier), grouped(min(s.taken.Load(), frontier)), grouped(s.states.Load()), grouped(now.moves), grouped(int64(rate)), memory()>>20)
 	return now
 }

@@ -14,7 +14,8 @@ type search struct {
 	*space
 	seen    set
 	workers []*worker
-	depth   int
+	depth   atomic.Int64
+	width   atomic.Int64 // of the present frontier
 	began   time.Time
 	broken  *found
 	report  func()      // how far it is
@@ -176,12 +177,13 @@ func (s *search) run() (complete bool) {
 			return n == 0
 		}
 		s.taken.Store(0)
+		s.width.Store(int64(n))
 		var running sync.WaitGroup
 		for _, w := range s.workers {
 			running.Go(w.work)
 		}
 		running.Wait()
-		s.depth++
+		s.depth.Add(1)
 	}
 }
 

@@ -109,7 +109,7 @@ func TestTheNumberOfStatesDoesNotDependOnTheWorkers(t *testing.T) {
 		require.True(t, two.run())
 		require.Equal(t, one.states.Load(), two.states.Load())
 		require.Equal(t, one.moves.Load(), two.moves.Load())
-		require.Equal(t, one.depth, two.depth)
+		require.Equal(t, one.depth.Load(), two.depth.Load())
 	}
 }
 
