@@ -263,7 +263,7 @@ func isMajority(who []raft.NodeID, c raft.Configuration) bool {
 }
 
 // keepsCommitted: nobody loses a committed entry that its disk or its log holds. What a crash
-// loses was not durable.
+// loses was not durable. Who is still in an earlier term may lose it to that term's leader.
 func (x *space) keepsCommitted(n uint32, place int, before, next *server) {
 	if len(next.log.all) >= len(before.log.all) && len(next.durable.all) >= len(before.durable.all) && next.Term == before.Term && next.log.base == before.log.base {
 		if slices.Equal(before.log.all, next.log.all[:len(before.log.all)]) && slices.Equal(before.durable.all, next.durable.all[:len(before.durable.all)]) {
@@ -272,7 +272,7 @@ func (x *space) keepsCommitted(n uint32, place int, before, next *server) {
 	}
 	for k, c := range x.ghosts.at(n).committed {
 		i := raft.Index(k + 1)
-		if before.durable.holds(i, c.cell) && !next.durable.holds(i, c.cell) {
+		if before.Term >= c.inTerm && before.durable.holds(i, c.cell) && !next.durable.holds(i, c.cell) {
 			violate("No committed entry is truncated", "%s loses entry %d@%d from its disk", idOf(place), i, c.term)
 		}
 		if i <= next.CommitIndex && !next.log.holds(i, c.cell) {

@@ -83,7 +83,7 @@ func (c *checker) durable(n *node, s raft.Save) {
 	}
 	if s.TruncateFrom > 0 {
 		for i := s.TruncateFrom; i <= d.last() && i <= raft.Index(len(c.committed)); i++ {
-			if d.at(i) == c.committed[i-1].cell {
+			if c.mustKeep(i, d.at(i), d.term) {
 				violate("No committed entry is truncated", "n%d's disk loses entry %d@%d", n.place+1, i, d.at(i).term)
 			}
 		}

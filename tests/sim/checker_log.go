@@ -72,6 +72,15 @@ func (c *checker) firstDifference(n *node, st *raft.Status) raft.Index {
 	return v.log.last() + 1
 }
 
+// mustKeep says whether an entry of a server in this term may not be truncated: it is committed,
+// and was so by then. The leader of an earlier term need not have it (Leader Completeness speaks of
+// "the leaders for all higher-numbered terms"), and a server that has not heard of the later term
+// may still follow that leader. It is none of those on whom the entry is committed.
+func (c *checker) mustKeep(i raft.Index, e cell, term raft.Term) bool {
+	is := &c.committed[i-1]
+	return e == is.cell && term >= is.inTerm
+}
+
 // forget removes from the copy what was truncated.
 func (c *checker) forget(n *node, st *raft.Status, from raft.Index) {
 	v := &n.view
@@ -82,7 +91,7 @@ func (c *checker) forget(n *node, st *raft.Status, from raft.Index) {
 		violate("Leader Append-Only", "n%d, leader of term %d, loses its entries from %d on", n.place+1, st.Term, from)
 	}
 	for i := from; i <= v.log.last() && i <= raft.Index(len(c.committed)); i++ {
-		if v.log.at(i) == c.committed[i-1].cell {
+		if c.mustKeep(i, v.log.at(i), v.Term) {
 			violate("No committed entry is truncated", "n%d loses entry %d@%d", n.place+1, i, v.log.at(i).term)
 		}
 	}

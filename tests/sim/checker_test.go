@@ -65,6 +65,16 @@ func TestACommittedEntryThatADiskLosesIsSeen(t *testing.T) {
 	assert.Equal(t, "No committed entry is truncated", broken(func() { w.check.durable(n, truncation) }))
 }
 
+// The leader of an earlier term need not have what was committed since: its followers may lose it.
+func TestACommittedEntryMayBeLostInAnEarlierTerm(t *testing.T) {
+	w := quietWorld()
+	n := w.nodes[0]
+	w.check.durable(n, raft.Save{Seq: 1, Term: 3, Entries: []raft.Entry{entry(2, 2, "a")}})
+	w.check.committed = []commitment{{n.lasting.durable.at(1), 1}, {n.lasting.durable.at(2), 4}}
+	truncation := raft.Save{Seq: 2, Term: 3, TruncateFrom: 2, Entries: []raft.Entry{entry(2, 3, "b")}}
+	assert.Empty(t, broken(func() { w.check.durable(n, truncation) }))
+}
+
 func TestAnAcknowledgementThatIsNotDurableIsSeen(t *testing.T) {
 	w := quietWorld()
 	n := w.nodes[0]
