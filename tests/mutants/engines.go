@@ -25,16 +25,20 @@ var engines = []engine{
 	{"specification", specification},
 }
 
-// keep leaves only the engine of that name, if one is named.
-func keep(name string) error {
-	if name == "" {
+// keep leaves only the engines that are named, with commas between them, if any are.
+func keep(names string) error {
+	if names == "" {
 		return nil
 	}
-	k := slices.IndexFunc(engines, func(e engine) bool { return e.name == name })
-	if k < 0 {
-		return fmt.Errorf("there is no engine %q", name)
+	var kept []engine
+	for name := range strings.SplitSeq(names, ",") {
+		k := slices.IndexFunc(engines, func(e engine) bool { return e.name == name })
+		if k < 0 {
+			return fmt.Errorf("there is no engine %q", name)
+		}
+		kept = append(kept, engines[k])
 	}
-	engines = engines[k : k+1]
+	engines = kept
 	return nil
 }
 

@@ -4,7 +4,8 @@
 //	go run ./tests/mutants                 all of them, and a table at the end
 //	go run ./tests/mutants figure-8        one, with what a failure looks like
 //	go run ./tests/mutants -full figure-8  also the engines after the first that noticed
-//	go run ./tests/mutants -engine specification figure-8   that engine alone
+//	go run ./tests/mutants -engine schedules,simulator,exploration
+//	                                       only these: what chance and search find alone
 //	go run ./tests/mutants -page figure-8  as an exercise: a counterexample, found by chance
 //	                                       and made as short as it gets, drawn in lanes
 //	go run ./tests/mutants -play FILE figure-8
@@ -33,7 +34,7 @@ import (
 
 func main() {
 	full := flag.Bool("full", false, "let every engine try, also when one has noticed already")
-	only := flag.String("engine", "", "let this engine try, and no other")
+	only := flag.String("engine", "", "let these engines try, and no others: schedules,simulator,exploration")
 	budget := flag.Duration("cpu", 2*time.Minute, "how much CPU time the simulator may spend on a mutant")
 	exercise := flag.Bool("page", false, "show the mutant that is named as an exercise")
 	file := flag.String("play", "", "draw how this script goes on the mutant that is named")
