@@ -15,11 +15,11 @@
 // of it; then comes a diff against the code that ships. It is applied to a copy in a
 // temporary directory, which `go test -overlay` takes for the original: nothing in the tree
 // changes. These engines try to kill the mutant, each only if those before it did not: the
-// scripts of tests/scripts; the simulator, first by schedules drawn at random and then by
-// whole worlds; the exploration of all states within bounds; the unit tests of the package
-// that was patched; and the specification, which scripts and worlds are held to once more, and
-// whose own rejection must come first. A mutant that survives all of them is a failure, and so
-// is a patch that does not apply or compile.
+// scripts of tests/scripts; schedules drawn at random; the unit tests of the package that was
+// patched; the worlds of the simulator; the exploration of all states within bounds; and the
+// specification, which scripts and worlds are held to once more, and whose own rejection must
+// come first. A mutant that survives all of them is a failure, and so is a patch that does not
+// apply or compile.
 package main
 
 import (
