@@ -117,17 +117,23 @@ func (e *encoder) entry(entry Entry) {
 func (e *encoder) configuration(c Configuration) {
 	e.number(uint64(len(c.Members)))
 	for _, m := range e.sorted(c.Members) {
-		e.id(m.ID)
-		e.number(uint64(m.Role))
-		e.text(m.RaftAddr)
-		e.text(m.HTTPAddr)
+		e.member(m)
 	}
 }
 
+func (e *encoder) member(m Member) {
+	e.id(m.ID)
+	e.number(uint64(m.Role))
+	e.text(m.RaftAddr)
+	e.text(m.HTTPAddr)
+}
+
 func (e *encoder) sorted(members []Member) []Member {
-	return slices.SortedFunc(slices.Values(members), func(a, b Member) int {
-		return strings.Compare(string(e.renamed(a.ID)), string(e.renamed(b.ID)))
-	})
+	return slices.SortedFunc(slices.Values(members), e.compare)
+}
+
+func (e *encoder) compare(a, b Member) int {
+	return strings.Compare(string(e.renamed(a.ID)), string(e.renamed(b.ID)))
 }
 
 func (e *encoder) snapshot(s Snapshot) {
@@ -193,19 +199,11 @@ func (e *encoder) progress(p *progress, isVoter bool) {
 // leaving writes of those who are spoken to although they were removed whether they know
 // of it: then they are let go of.
 func (e *encoder) leaving(l *leaderState) {
-	members := make([]Member, 0, len(l.leaving))
-	for _, out := range l.leaving {
-		members = append(members, out.Member)
-	}
-	e.number(uint64(len(members)))
-	for _, m := range e.sorted(members) {
-		k := slices.IndexFunc(l.leaving, func(out leaving) bool { return out.ID == m.ID })
-		out := l.leaving[k]
-		e.id(m.ID)
-		e.number(uint64(m.Role))
-		e.text(m.RaftAddr)
-		e.text(m.HTTPAddr)
+	byName := func(a, b leaving) int { return e.compare(a.Member, b.Member) }
+	e.number(uint64(len(l.leaving)))
+	for _, out := range slices.SortedFunc(slices.Values(l.leaving), byName) {
+		e.member(out.Member)
 		e.numbers(uint64(out.index), uint64(out.ticks))
-		e.flags(l.peers[m.ID].ackedCommit >= out.index)
+		e.flags(l.peers[out.ID].ackedCommit >= out.index)
 	}
 }
