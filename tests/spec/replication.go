@@ -100,20 +100,31 @@ func conflictIn(s Server, prev raft.Index) (raft.Index, raft.Term) {
 // monotonically", which raft.tla forgets. An answer to another session of replication is
 // about a server that may have been removed and added again since.
 func HandleAppendEntriesResponse(pre, post Server, from raft.NodeID, a raft.AppendEntriesArgs, rep raft.AppendEntriesReply) error {
+	return all(leaderIsAnswered(pre, a.Term), unchanged(pre.afterResponse(from, a, rep), post))
+}
+
+func leaderIsAnswered(pre Server, term raft.Term) error {
 	return all(
 		must(pre.Role == raft.Leader, "only a leader is answered"),
-		must(a.Term == pre.CurrentTerm, "the answer is to a leader of term %d", a.Term),
-		unchanged(pre.afterResponse(from, a, rep), post),
+		must(term == pre.CurrentTerm, "the answer is to a leader of term %d", term),
 	)
 }
 
 // afterResponse is where the answer to an AppendEntries leads.
 func (s Server) afterResponse(from raft.NodeID, a raft.AppendEntriesArgs, rep raft.AppendEntriesReply) Server {
-	p, known := s.peer(from)
-	if !known || !rep.Success || p.Session != a.Session {
+	if !rep.Success {
 		return s
 	}
-	return s.withMatch(from, max(p.MatchIndex, a.PrevLogIndex+raft.Index(len(a.Entries))))
+	return s.acknowledged(from, a.Session, a.PrevLogIndex+raft.Index(len(a.Entries)))
+}
+
+// acknowledged is a leader that hears, in a session of replication, how far a peer has the log.
+func (s Server) acknowledged(from raft.NodeID, session uint64, through raft.Index) Server {
+	p, known := s.peer(from)
+	if !known || p.Session != session {
+		return s
+	}
+	return s.withMatch(from, max(p.MatchIndex, through))
 }
 
 // DropStaleResponse: an answer to an earlier self says nothing (raft.tla; §5.1).

@@ -81,19 +81,14 @@ func InstallSnapshot(pre, post Server, m raft.Snapshot) error {
 // HandleInstallSnapshotResponse: whoever says that it has installed a snapshot holds all that
 // the snapshot covers (§7).
 func HandleInstallSnapshotResponse(pre, post Server, from raft.NodeID, a raft.InstallSnapshotArgs, rep raft.InstallSnapshotReply) error {
-	return all(
-		must(pre.Role == raft.Leader, "only a leader is answered"),
-		must(a.Term == pre.CurrentTerm, "the answer is to a leader of term %d", a.Term),
-		unchanged(pre.afterInstalled(from, a, rep), post),
-	)
+	return all(leaderIsAnswered(pre, a.Term), unchanged(pre.afterInstalled(from, a, rep), post))
 }
 
 func (s Server) afterInstalled(from raft.NodeID, a raft.InstallSnapshotArgs, rep raft.InstallSnapshotReply) Server {
-	p, known := s.peer(from)
-	if !known || !rep.Installed || p.Session != a.Session {
+	if !rep.Installed {
 		return s
 	}
-	return s.withMatch(from, max(p.MatchIndex, a.LastIncludedIndex))
+	return s.acknowledged(from, a.Session, a.LastIncludedIndex)
 }
 
 // SendSnapshot is what a leader may send of a snapshot: one that it has had, of what is
