@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"dbdb/tests/sim"
 )
 
 // Options say how a level is explored.
@@ -14,8 +16,6 @@ type Options struct {
 	Budget time.Duration
 	// Progress, if not nil, is told every few seconds how far it is.
 	Progress io.Writer
-	// CPU tells how much processor time was used so far, to report the rate for each core.
-	CPU func() time.Duration
 	// Stage plays, when all states of a level were visited, a path to each step in which a
 	// server does something for the first time, on a stage: with the real replica and disk
 	// and all of the simulator's oracles.
@@ -72,7 +72,7 @@ func grouped(n int64) string {
 func Explore(l Level, o Options) *Result {
 	s := newSearch(l, max(o.Workers, 1))
 	s.spec = o.Spec
-	began := o.CPU()
+	began := sim.CPUTime()
 	if o.Budget > 0 {
 		end := time.Now().Add(o.Budget)
 		s.stop = func() bool { return time.Now().After(end) }
@@ -84,7 +84,7 @@ func Explore(l Level, o Options) *Result {
 		}
 	}
 	r := &Result{Level: l, Complete: s.run(), Spec: o.Spec}
-	r.Elapsed, r.CPU, r.Memory = time.Since(s.began), o.CPU()-began, memory()
+	r.Elapsed, r.CPU, r.Memory = time.Since(s.began), sim.CPUTime()-began, memory()
 	r.States, r.Moves, r.Depth, r.Servers = s.states.Load(), s.moves.Load(), int(s.depth.Load()), s.servers.len()
 	if s.broken != nil {
 		r.Complete, r.Broken = false, s.broken.what.Error()

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // TestExplore visits all that can happen within small bounds; with -level within others. What
 // it prints of a level that is complete is what it has proved.
 func TestExplore(t *testing.T) {
-	levels, o := *levelFlag, Options{Workers: *workersFlag, Budget: *budgetFlag, CPU: cpuTime, Stage: *stageFlag, Spec: *specFlag}
+	levels, o := *levelFlag, Options{Workers: *workersFlag, Budget: *budgetFlag, Stage: *stageFlag, Spec: *specFlag}
 	switch levels {
 	case "":
 		levels = small

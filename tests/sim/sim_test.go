@@ -60,7 +60,7 @@ func TestSim(t *testing.T) {
 	default:
 		seeds = defaultSeeds
 	}
-	c := &campaign{t: t, next: *fromFlag, end: *fromFlag + uint64(seeds), began: time.Now(), cpu: cpuTime()}
+	c := &campaign{t: t, next: *fromFlag, end: *fromFlag + uint64(seeds), began: time.Now(), cpu: CPUTime()}
 	if *seedsFlag > 0 {
 		c.progress = os.Stderr
 	}
@@ -186,7 +186,7 @@ func (c *campaign) rate() string {
 	virtual := float64(c.virtual) / float64(second)
 	return fmt.Sprintf("%d seeds, %d of %d marks, %.2f virtual hours, %.0f virtual seconds per second and %.0f per CPU-second, %d events, %d writes, %d reads, %d failed",
 		c.seeds, len(c.marks)-len(c.marks.Missing()), len(c.marks), virtual/3600, virtual/time.Since(c.began).Seconds(),
-		virtual/max(cpuTime()-c.cpu, time.Millisecond).Seconds(), c.events, c.writes, c.reads, c.failed)
+		virtual/max(CPUTime()-c.cpu, time.Millisecond).Seconds(), c.events, c.writes, c.reads, c.failed)
 }
 
 func (c *campaign) summary() string {
@@ -236,12 +236,12 @@ func BenchmarkVirtualSecond(b *testing.B) {
 		clients: 10, keys: 5, think: 165 * millisecond, clientTimeout: second, readShare: 400, removeShare: 50,
 	}
 	w := newWorld(Options{Seed: 1}, p)
-	cpu := cpuTime()
+	cpu := CPUTime()
 	res := w.run()
 	if res.Failure != nil {
 		b.Fatal(res.Failure)
 	}
-	if used := cpuTime() - cpu; used > 0 {
+	if used := CPUTime() - cpu; used > 0 {
 		b.ReportMetric(float64(res.Virtual)/float64(second)/used.Seconds(), "virtual-s/CPU-s")
 	}
 	b.ReportMetric(float64(len(w.clients.history))/float64(b.N), "operations/op")

@@ -1,15 +1,15 @@
 //go:build unix
 
-package explore
+package sim
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime is the processor time that this process has used: what a search costs,
+// CPUTime is the processor time that this process has used: what a campaign, or a search, costs,
 // whatever else the machine does meanwhile.
-func cpuTime() time.Duration {
+func CPUTime() time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return 0
