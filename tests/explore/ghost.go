@@ -39,15 +39,6 @@ func (e *encoder) ghost(g *ghost) {
 	}
 }
 
-func (x *space) ghostNumber(g *ghost) uint32 {
-	e := &encoder{names: identity}
-	e.ghost(g)
-	return x.ghosts.find(e.buf, func() *ghost {
-		g.hash = x.hashes(func(e *encoder) { e.buf = append(e.buf, 'G'); e.ghost(g) })
-		return g
-	})
-}
-
 // follow compares a world in which one server has moved with what it was. It returns the
 // ghost after it.
 func (x *space) follow(w *world, place int, before, next *server, covered []raft.Entry) (g uint32, err *broken) {

@@ -37,20 +37,25 @@ func (x *space) hashes(encode func(e *encoder)) []uint64 {
 }
 
 func (x *space) serverNumber(s *server) uint32 {
-	e := &encoder{names: identity}
-	e.server(s)
-	return x.servers.find(e.buf, func() *server {
-		s.hash = x.hashes(func(e *encoder) { e.buf = append(e.buf, 'S'); e.server(s) })
-		return s
-	})
+	return number(x, x.servers, 'S', s, &s.hash, func(e *encoder) { e.server(s) })
 }
 
 func (x *space) numberOf(m *message) uint32 {
+	return number(x, x.messages, 'M', m, &m.hash, func(e *encoder) { e.message(m) })
+}
+
+func (x *space) ghostNumber(g *ghost) uint32 {
+	return number(x, x.ghosts, 'G', g, &g.hash, func(e *encoder) { e.ghost(g) })
+}
+
+// number finds what has the same encoding. What is new gets its hashes, with its kind in them:
+// two things of different kinds may have the same bytes.
+func number[T any](x *space, all *table[T], kind byte, it *T, hash *[]uint64, encode func(e *encoder)) uint32 {
 	e := &encoder{names: identity}
-	e.message(m)
-	return x.messages.find(e.buf, func() *message {
-		m.hash = x.hashes(func(e *encoder) { e.buf = append(e.buf, 'M'); e.message(m) })
-		return m
+	encode(e)
+	return all.find(e.buf, func() *T {
+		*hash = x.hashes(func(e *encoder) { e.buf = append(e.buf, kind); encode(e) })
+		return it
 	})
 }
 
