@@ -3,9 +3,6 @@ package sim
 import (
 	"testing"
 
-	"dbdb/raft"
-	"dbdb/tests/spec"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -23,14 +20,7 @@ func TestWorldsAreWhatTheSpecificationAllows(t *testing.T) {
 // words, and first.
 func TestTheSpecificationWatchesTheStage(t *testing.T) {
 	s, told := newPlay(t, StageOptions{Voters: 3, Spec: true})
-	s.Timeout(1)
-	s.Settle()
-	s.Set(1, "x", "1")
-	s.input(1, spec.Other{What: "a forged acknowledgement"}, func(n *node) {
-		a := raft.AppendEntriesArgs{Term: 2, LeaderID: "n1", PrevLogIndex: 3, PrevLogTerm: 2}
-		a.Session = n.replica.Raft().Status().Peers[0].Session
-		n.replica.Raft().HandleAppendEntriesReply("n2", a, raft.AppendEntriesReply{Term: 2, Success: true})
-	})
+	s.forgeAcknowledgement()
 	require.NotNil(t, s.Failure())
 	assert.Equal(t, "Specification", s.Failure().Oracle)
 	assert.Contains(t, s.Failure().Detail, "n1: a forged acknowledgement; in term 2, leader: ")

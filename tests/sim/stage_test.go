@@ -96,10 +96,8 @@ func TestAServerThatWasWipedIsAnother(t *testing.T) {
 	assert.Nil(t, s.Finish())
 }
 
-// TestOraclesWatchTheStage forges an acknowledgement: a promise is broken, the play ends
-// there, and says which.
-func TestOraclesWatchTheStage(t *testing.T) {
-	s, told := newPlay(t, StageOptions{Voters: 3})
+// forgeAcknowledgement tells the leader of an entry that n2 does not have.
+func (s *Stage) forgeAcknowledgement() {
 	s.Timeout(1)
 	s.Settle()
 	s.Set(1, "x", "1")
@@ -108,6 +106,13 @@ func TestOraclesWatchTheStage(t *testing.T) {
 		a.Session = n.replica.Raft().Status().Peers[0].Session
 		n.replica.Raft().HandleAppendEntriesReply("n2", a, raft.AppendEntriesReply{Term: 2, Success: true})
 	})
+}
+
+// TestOraclesWatchTheStage forges an acknowledgement: a promise is broken, the play ends
+// there, and says which.
+func TestOraclesWatchTheStage(t *testing.T) {
+	s, told := newPlay(t, StageOptions{Voters: 3})
+	s.forgeAcknowledgement()
 	require.NotNil(t, s.Failure())
 	assert.Equal(t, "matchIndex is durable", s.Failure().Oracle)
 	assert.Contains(t, told.String(), "BROKEN PROMISE: matchIndex is durable")
