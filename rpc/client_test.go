@@ -352,7 +352,7 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 }
 
 // A peer that answers some calls and never others keeps its connection. The calls
-// that it swallowed stay with net/rpc and must not overflow its Done channel.
+// that it swallowed stay with net/rpc; beside them there must be room for others.
 func TestRepliesAreNotLostToAPeerThatSwallowsCalls(t *testing.T) {
 	clientBubble(t, func(t *testing.T, c *Client, n *network) {
 		serve(t, n, handlerFunc(func(a raft.AppendEntriesArgs, done func(raft.AppendEntriesReply)) {

@@ -11,8 +11,8 @@ import (
 // after some errors; so each codec remembers the error that ended its connection.
 
 // clientCodec is net/rpc's ClientCodec of one connection. Both the arguments and the
-// reply of every net/rpc call are our own call, so that its Done channel leads back
-// to it.
+// reply of every net/rpc call are our own call, which ends here, on the goroutine that
+// reads: net/rpc's Done channel would lead to another one that has to be woken first.
 type clientCodec struct {
 	conn   *clientConn
 	frames frameReader
@@ -28,6 +28,9 @@ func (c *clientCodec) WriteRequest(r *netrpc.Request, body any) error {
 	c.out = call.appendArgs(c.out)
 	out, err := endFrame(c.out, start)
 	c.out = out
+	if err != nil {
+		c.conn.peer.giveBack(c.conn, call, err)
+	}
 	return err
 }
 
@@ -59,25 +62,32 @@ func (c *clientCodec) ReadResponseHeader(r *netrpc.Response) error {
 	}
 	c.frame = f
 	r.Seq = f.seq
-	if f.kind == kindError {
-		r.Error = "error: " + string(f.payload) // never empty: net/rpc takes "" for success
-	}
 	return nil
 }
 
-// ReadResponseBody decodes the reply into the call it belongs to; nil drops it.
+// ReadResponseBody ends the call that the reply belongs to; net/rpc gives nil where there
+// is none. A reply after the deadline is decoded into a call that nobody looks at any more.
 func (c *clientCodec) ReadResponseBody(body any) error {
 	call, ok := body.(call)
 	if !ok {
 		return nil
 	}
-	if call.state().kind+1 != c.frame.kind {
-		return c.conn.readerEnds(malformed("reply of kind %d to a call of kind %d", c.frame.kind, call.state().kind))
-	}
-	if err := call.decodeReply(c.frame.payload); err != nil {
+	var told error
+	if c.frame.kind == kindError {
+		told = netrpc.ServerError("error: " + string(c.frame.payload))
+	} else if err := c.decode(call); err != nil {
 		return c.conn.readerEnds(err)
 	}
+	c.conn.peer.heardFrom(c.conn)
+	c.conn.peer.giveBack(c.conn, call, told)
 	return nil
+}
+
+func (c *clientCodec) decode(call call) error {
+	if asked := call.state().kind; c.frame.kind != asked+1 {
+		return malformed("reply of kind %d to a call of kind %d", c.frame.kind, asked)
+	}
+	return call.decodeReply(c.frame.payload)
 }
 
 // Close is part of net/rpc's interface.
@@ -91,9 +101,7 @@ type serverCodec struct {
 	conn   *serverConn
 	frames frameReader
 	frame  frame // the request whose header was read last
-	turns  turnstile
 	failed error // ended the reading
-	out    []byte
 }
 
 // ReadRequestHeader waits for the next request. A kind that this version does not
@@ -150,76 +158,36 @@ func (c *serverCodec) ReadRequestBody(body any) (err error) {
 	return nil
 }
 
-// accept gives a decoded request its place in the order. The sender that the
-// message names must be the one that opened the connection.
+// accept tells a decoded request whom to answer. The sender that the message names must
+// be the one that opened the connection.
 func accept[A any](c *serverCodec, req *Request[A], sender raft.NodeID) error {
 	if sender != c.conn.peer {
 		return malformed("%s sent a message of another server", c.conn.peer)
 	}
-	req.from, req.turn, req.size = c.conn, c.turns.take(), c.frame.size
+	req.from, req.seq, req.size = c.conn, c.frame.seq, c.frame.size
 	c.conn.held.Add(int64(req.size))
 	return nil
 }
 
-// fail ends the reading. The goroutines that wait for a reply must not wait for
-// ever, so the connection is gone from now on.
+// fail ends the reading, and the connection with it.
 func (c *serverCodec) fail(err error) error {
 	c.failed = err
 	c.conn.close(err)
 	return err
 }
 
-// WriteResponse sends a reply. When replies come in a crowd, as after an fsync that
-// many requests waited for, only the last of the crowd makes the system call: all
-// that are counted in answering are on their way here and wait for nothing else. A
-// stream of replies that never ends is cut into writes of crowdBytes.
-func (c *serverCodec) WriteResponse(r *netrpc.Response, body any) error {
-	c.conn.unanswered.Add(-1)
-	start := len(c.out)
-	crowd := int64(0)
-	if r.Error == "" {
-		crowd = c.conn.answering.Add(-1)
-		c.out = appendReply(c.out, r.Seq, body)
-	} else {
-		crowd = c.conn.answering.Load()
-		c.out = beginFrame(c.out, kindError, r.Seq)
-		c.out = append(c.out, r.Error[:min(len(r.Error), maxReasonBytes)]...)
+// WriteResponse sends what net/rpc itself has to say, which is that there is no such
+// method. All other replies leave when the handler gives them; see service.
+func (c *serverCodec) WriteResponse(r *netrpc.Response, _ any) error {
+	if r.Error != "" {
+		c.conn.replies.add(kindError, r.Seq, func(out []byte) []byte {
+			return append(out, r.Error[:min(len(r.Error), maxReasonBytes)]...)
+		})
 	}
-	out, err := endFrame(c.out, start)
-	c.out = out
-	if err != nil {
-		return err
-	}
-	if crowd > 0 && len(c.out) < crowdBytes {
-		return nil
-	}
-	if err := c.conn.write(c.out); err != nil {
-		c.conn.close(err)
-	}
-	c.out = recycled(c.out)
 	return nil
 }
 
-// crowdBytes is when replies leave although more are coming.
-const crowdBytes = 4096
-
-func appendReply(out []byte, seq uint64, body any) []byte {
-	switch reply := body.(type) {
-	case *raft.RequestVoteReply:
-		return EncodeRequestVoteReply(beginFrame(out, kindRequestVoteReply, seq), *reply)
-	case *raft.AppendEntriesReply:
-		return EncodeAppendEntriesReply(beginFrame(out, kindAppendEntriesReply, seq), *reply)
-	case *raft.InstallSnapshotReply:
-		return EncodeInstallSnapshotReply(beginFrame(out, kindInstallSnapshotReply, seq), *reply)
-	case *raft.TimeoutNowReply:
-		return EncodeTimeoutNowReply(beginFrame(out, kindTimeoutNowReply, seq), *reply)
-	case *raft.ReadIndexReply:
-		return EncodeReadIndexReply(beginFrame(out, kindReadIndexReply, seq), *reply)
-	}
-	return append(beginFrame(out, kindError, seq), "no such reply"...)
-}
-
-// Close is called by net/rpc when all requests of the connection are answered.
+// Close is part of net/rpc's interface.
 func (c *serverCodec) Close() error {
 	c.conn.close(nil)
 	return nil

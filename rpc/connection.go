@@ -23,7 +23,10 @@ type clientConn struct {
 	gone   chan struct{} // closed when it ended
 	reader sync.Once     // ends the reader's share of the client's WaitGroup
 
-	answered bool // something was received after the hello; guarded by peer.mu
+	// The rest is guarded by peer.mu.
+	answered bool // something was received after the hello
+	holds    int  // calls that net/rpc holds; also those past their deadline
+	ended    bool // net/rpc reads no more: it takes no calls any more
 }
 
 // dial connects to the peer and introduces us.
@@ -78,12 +81,25 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// readerEnds notes that net/rpc will read no more: its goroutine hands the calls
-// that it still holds back with an error, and ends.
+// readerEnds notes that net/rpc will read no more: its goroutine ends the calls that were
+// not answered, and then itself.
 func (c *clientConn) readerEnds(err error) error {
 	c.close(err)
-	c.reader.Do(c.peer.wg.Done)
+	c.reader.Do(func() {
+		c.peer.connectionEnded(c)
+		c.peer.wg.Done()
+	})
 	return err
+}
+
+// unread is the Done channel of all net/rpc calls. Our codec ends them; what net/rpc tells
+// a channel that is full is dropped.
+var unread = full()
+
+func full() chan *netrpc.Call {
+	c := make(chan *netrpc.Call, 1)
+	c <- nil
+	return c
 }
 
 // send writes calls with as few system calls as possible. It may block as long as
@@ -92,7 +108,7 @@ func (c *clientConn) readerEnds(err error) error {
 func (c *clientConn) send(calls []call) {
 	const flushAt = 256 << 10
 	for _, call := range calls {
-		c.rpc.Go(call.state().kind.method(), call, call, c.peer.answers)
+		c.rpc.Go(call.state().kind.method(), call, call, unread)
 		if len(c.codec.out) >= flushAt {
 			c.flush()
 		}

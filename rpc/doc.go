@@ -4,8 +4,8 @@
 //
 // Reading order: wire.go (how a message looks), frame.go (how messages follow each
 // other on a connection), hello.go (what opens a connection), codec.go (both ends'
-// adapters to net/rpc), turnstile.go and service.go (the server's calls, in order),
-// server.go and serverconn.go, then call.go, client.go, peer.go, deadlines.go, redial.go
+// adapters to net/rpc), service.go and replies.go (the server's calls, in order, and what
+// is answered), server.go and serverconn.go, then call.go, client.go, peer.go, deadlines.go, redial.go
 // and connection.go.
 //
 // Two servers have up to two connections in each direction, which know nothing of each
@@ -23,7 +23,8 @@
 //   - New connections. A net/rpc client whose connection broke answers ErrShutdown
 //     for ever; here the next call dials again, with a back-off.
 //   - Order. A net/rpc server starts a goroutine for each request, so pipelined
-//     AppendEntries reach the handler out of order; here they pass a turnstile.
+//     AppendEntries reach the handler out of order; here they are read, decoded and
+//     handed over one after the other, and answered when the answer is there.
 //
 // # Caveats
 //

@@ -100,7 +100,7 @@ func TestChunksReachTheHandlerInTheOrderOfTheirCalls(t *testing.T) {
 	var offsets []uint64
 	l := listenTCP(t)
 	serve(t, l, chunkFunc(func(a raft.InstallSnapshotArgs, done func(raft.InstallSnapshotReply)) {
-		offsets = append(offsets, a.Offset) // the turnstile lets one in at a time
+		offsets = append(offsets, a.Offset) // one comes in at a time
 		answering{}.InstallSnapshot(a, done)
 	}))
 	c := newClient(t, l.Addr().String(), patient)

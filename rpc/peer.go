@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	netrpc "net/rpc"
 	"slices"
 	"sync"
 	"time"
@@ -11,8 +10,8 @@ import (
 )
 
 // peer is one lane to another server and the calls that are open in it. It has two goroutines:
-// write dials and sends, and may block in both; watch takes replies and keeps
-// the deadlines, and blocks only in callbacks. A third, net/rpc's, reads.
+// write dials and sends, and may block in both; watch keeps the deadlines. A third, net/rpc's,
+// reads, and ends the calls whose replies it reads. Watch and that one block only in callbacks.
 type peer struct {
 	id   raft.NodeID
 	addr string
@@ -20,13 +19,12 @@ type peer struct {
 	me   Identity
 	opts Options
 
-	wg      *sync.WaitGroup // the client's, for net/rpc's readers
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	answers chan *netrpc.Call // never full: at most MaxOpenCalls are with net/rpc
-	wake    chan struct{}     // for write: there may be something to do
-	timer   *time.Timer       // for watch: a deadline may have passed
-	logged  *limiter
+	wg     *sync.WaitGroup // the client's, for net/rpc's readers
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wake   chan struct{} // for write: there may be something to do
+	timer  *time.Timer   // for watch: a deadline may have passed
+	logged *limiter
 
 	mu       sync.Mutex
 	closed   bool
@@ -35,7 +33,6 @@ type peer struct {
 	queue    []call    // not sent yet, oldest first; some may be finished
 	armed    time.Time // when timer fires; zero if it does not
 	used     time.Time // when the newest call came
-	inRPC    int       // calls that net/rpc holds; also those past their deadline
 	conn     *clientConn
 	silences int // deadlines passed since something was received
 	failures int // to get anything from the peer, in a row
@@ -47,11 +44,10 @@ type peer struct {
 func (c *Client) startPeer(id raft.NodeID, addr string, l lane) *peer {
 	p := &peer{
 		id: id, addr: addr, lane: l, me: c.me, opts: c.opts,
-		answers: make(chan *netrpc.Call, MaxOpenCalls),
-		wake:    make(chan struct{}, 1),
-		timer:   time.NewTimer(time.Hour),
-		logged:  newLimiter(),
-		wg:      &c.wg,
+		wake:   make(chan struct{}, 1),
+		timer:  time.NewTimer(time.Hour),
+		logged: newLimiter(),
+		wg:     &c.wg,
 	}
 	p.timer.Stop()
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
@@ -137,12 +133,13 @@ func (p *peer) write() {
 			break
 		}
 		conn, err := p.connection()
+		if err == nil {
+			err = p.dispatch(batch, conn)
+		}
 		if err != nil {
 			for _, c := range batch {
 				p.finish(c, err)
 			}
-		} else {
-			conn.send(p.dispatch(batch, conn))
 		}
 		clear(batch) // or the buffer would keep the entries of finished calls
 	}
@@ -151,16 +148,15 @@ func (p *peer) write() {
 	}
 }
 
-// next waits for calls to send, as many as net/rpc may be given: every call that it
-// holds has a place in answers, so none of its replies is discarded. It returns none
-// when the peer is closed.
+// next waits for calls to send, as many as net/rpc may hold: those that a server never
+// answers stay there until the connection ends. It returns none when the peer is closed.
 func (p *peer) next(batch []call) []call {
 	for {
 		if p.ctx.Err() != nil {
 			return nil
 		}
 		p.mu.Lock()
-		if n := min(len(p.queue), MaxOpenCalls-p.inRPC); n > 0 {
+		if n := min(len(p.queue), p.room()); n > 0 {
 			batch = append(batch, p.queue[:n]...)
 			p.queue = slices.Delete(p.queue, 0, n)
 		}
@@ -175,10 +171,23 @@ func (p *peer) next(batch []call) []call {
 	}
 }
 
-// dispatch marks calls as sent and leaves out those whose deadline has passed.
-func (p *peer) dispatch(batch []call, conn *clientConn) []call {
+// room is how many calls may be sent. The caller holds mu.
+func (p *peer) room() int {
+	if p.conn == nil {
+		return MaxOpenCalls
+	}
+	return MaxOpenCalls - p.conn.holds
+}
+
+// dispatch sends calls but for those whose deadline has passed. From when a call is marked
+// as sent, it ends with its reply, with its deadline or with the connection; so a
+// connection that has ended gets none, and its error is returned.
+func (p *peer) dispatch(batch []call, conn *clientConn) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	if conn.ended {
+		p.mu.Unlock()
+		return conn.err
+	}
 	send := batch[:0]
 	for _, c := range batch {
 		if s := c.state(); s.slot >= 0 {
@@ -186,8 +195,10 @@ func (p *peer) dispatch(batch []call, conn *clientConn) []call {
 			send = append(send, c)
 		}
 	}
-	p.inRPC += len(send)
-	return send
+	conn.holds += len(send)
+	p.mu.Unlock()
+	conn.send(send)
+	return nil
 }
 
 func (p *peer) current() *clientConn {
@@ -196,12 +207,10 @@ func (p *peer) current() *clientConn {
 	return p.conn
 }
 
-// watch takes replies and ends calls whose deadline has passed.
+// watch ends the calls whose deadline has passed, and at last all.
 func (p *peer) watch() {
 	for {
 		select {
-		case answer := <-p.answers:
-			p.answered(answer)
 		case <-p.timer.C:
 			p.sweep(time.Now())
 		case <-p.ctx.Done():
@@ -211,34 +220,46 @@ func (p *peer) watch() {
 	}
 }
 
-// answered ends a call that net/rpc gave back: with a reply, with what the server
-// said instead of one, or because the connection broke.
-func (p *peer) answered(answer *netrpc.Call) {
-	c := answer.Args.(call)
-	conn := c.state().sentOn
-	_, told := answer.Error.(netrpc.ServerError)
-	heard := answer.Error == nil || told
-
+// heardFrom notes that a connection brought a reply.
+func (p *peer) heardFrom(conn *clientConn) {
 	p.mu.Lock()
-	p.inRPC--
-	if heard {
-		conn.answered = true
-		p.silences, p.failures, p.lastErr, p.nextDial = 0, 0, nil, time.Time{}
-		p.sayUp()
-	}
-	mine := p.remove(c)
+	defer p.mu.Unlock()
+	conn.answered = true
+	p.silences, p.failures, p.lastErr, p.nextDial = 0, 0, nil, time.Time{}
+	p.sayUp()
+}
+
+// giveBack ends a call that net/rpc holds no longer: its reply is there, or err says why none
+// will be. If the deadline was faster, there is nobody to tell.
+func (p *peer) giveBack(conn *clientConn, c call, err error) {
+	p.mu.Lock()
+	conn.holds--
 	if len(p.queue) > 0 {
 		p.signal() // it may have waited for this place
 	}
 	p.mu.Unlock()
-	if !mine {
-		return // the deadline was faster: a late reply is dropped
+	p.finish(c, err)
+}
+
+// connectionEnded ends the calls that were sent on a connection and never answered.
+func (p *peer) connectionEnded(conn *clientConn) {
+	p.mu.Lock()
+	conn.ended = true
+	var lost []call
+	for _, c := range p.open {
+		if c.state().sentOn == conn {
+			lost = append(lost, c)
+		}
 	}
-	if !heard && conn.isGone() {
-		c.finish(conn.err) // net/rpc knows only that it was shut down
-		return
+	slices.SortFunc(lost, byArrival)
+	for _, c := range lost {
+		p.remove(c)
 	}
-	c.finish(answer.Error)
+	p.signal() // there is room again
+	p.mu.Unlock()
+	for _, c := range lost {
+		c.finish(conn.err)
+	}
 }
 
 // finishAll ends all calls when the peer is closed; enqueue takes no more.

@@ -147,7 +147,7 @@ var errServerClosed = errors.New("this server is shutting down")
 
 // start serves a new connection, unless there are too many.
 func (s *Server) start(conn net.Conn) {
-	c := &serverConn{server: s, conn: conn, gone: make(chan struct{})}
+	c := &serverConn{server: s, conn: conn, gone: make(chan struct{}), replies: replies{wake: make(chan struct{}, 1)}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

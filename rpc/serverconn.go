@@ -25,7 +25,7 @@ type serverConn struct {
 
 	unanswered atomic.Int64 // requests read whose reply is not written
 	held       atomic.Int64 // the bytes of those whose reply is not known
-	answering  atomic.Int64 // replies given by the handler and not written; too high once gone
+	replies    replies
 }
 
 // close ends the connection; the first error is why. A stranger's error is logged.
@@ -62,10 +62,14 @@ func (c *serverConn) serve() {
 	if !c.server.introduce(c, h) {
 		return
 	}
-	c.server.rpc.ServeCodec(&serverCodec{
-		conn:   c,
-		frames: frameReader{conn: c.conn, in: in, limit: MaxFrameBytes},
-	})
+	c.server.wg.Go(c.writeReplies)
+	codec := &serverCodec{conn: c, frames: frameReader{conn: c.conn, in: in, limit: MaxFrameBytes}}
+	// One after the other, not by ServeCodec, which starts a goroutine for each request: the
+	// scheduler runs these in any order, and an AppendEntries that overtakes the one before
+	// it fails the consistency check and costs a rewind.
+	for codec.failed == nil && !c.isGone() {
+		_ = c.server.rpc.ServeRequest(codec) // what ends the connection is in failed
+	}
 }
 
 func (c *serverConn) hello(in *bufio.Reader) (hello, error) {
