@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// Between two collections Go lets the heap grow by a share of what lives on it: by all of
-// it, if nobody says otherwise. With a small heap that is cheap; with a large one it is
-// memory that the machine may want for something else, and a smaller share costs little,
-// as collections are rare.
-const (
-	largeHeap      = 96 << 20 // bytes that live on it
-	smallHeapShare = 100      // percent
-	largeHeapShare = 50
-	heapLook       = time.Second
-)
+// heapLook is how often the heap is looked at.
+const heapLook = time.Second
 
+// heapShare is by how many percent of what lives on it the heap may grow until the next
+// collection. Go's own answer is 100. A small heap fills up many times a second under
+// load, and to let it grow costs little memory; a large one is memory that the machine
+// may want for something else, and its collections are rare.
 func heapShare(live uint64) int {
-	if live > largeHeap {
-		return largeHeapShare
+	const mib = 1 << 20
+	switch {
+	case live <= 32*mib:
+		return 200
+	case live <= 96*mib:
+		return 100
 	}
-	return smallHeapShare
+	return 50
 }
 
 // keepHeapSmall adapts the share to the heap until ctx ends, unless GOGC says what it is.
@@ -34,7 +34,7 @@ func keepHeapSmall(ctx context.Context) {
 	ticker := time.NewTicker(heapLook)
 	defer ticker.Stop()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	share := smallHeapShare
+	share := 100 // Go's own
 	for {
 		select {
 		case <-ctx.Done():

@@ -7,8 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestALargeHeapGrowsByASmallerShare(t *testing.T) {
-	assert.Equal(t, 100, heapShare(10<<20))
+func TestTheLargerTheHeapTheSmallerTheShareByWhichItGrows(t *testing.T) {
+	assert.Equal(t, 200, heapShare(10<<20))
+	assert.Equal(t, 100, heapShare(64<<20))
 	assert.Equal(t, 50, heapShare(200<<20))
 }
 

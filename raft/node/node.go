@@ -12,6 +12,7 @@ package node
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,13 +117,16 @@ func (n *Node) loop() {
 	defer ticker.Stop()
 	var inputs []func()
 	for {
+		ticked := false
 		select {
 		case <-n.stop:
 			n.finish()
 			return
 		case <-ticker.C:
 			n.replica.Tick()
+			ticked = true
 		case <-n.inbox.wake:
+			runtime.Gosched() // who is about to put something in does so
 		}
 		inputs = n.inbox.take(inputs)
 		for _, input := range inputs {
@@ -130,6 +134,8 @@ func (n *Node) loop() {
 		}
 		n.replica.Flush()
 		n.publish()
+		now := n.info.Load()
+		n.saver.start(now.State == raft.Leader && !ticked, now.CommitIndex)
 		if n.replica.Raft().MoreToApply() {
 			n.post(func() {}) // come back soon, after whoever else waits
 		}

@@ -31,6 +31,7 @@ type saver struct {
 
 	mu     sync.Mutex
 	queue  []queuedSave
+	taken  raft.Index // the end of the newest entries that run has taken
 	wake   chan struct{}
 	stop   chan struct{}
 	failed error
@@ -45,16 +46,34 @@ func newSaver(log Log, post func(func()), fail func(error)) *saver {
 	return &saver{log: log, post: post, fail: fail, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
-// Save queues s. It never blocks.
+// Save queues s, until start. It never blocks.
 func (s *saver) Save(save raft.Save, done func(error)) {
 	s.mu.Lock()
 	s.queue = append(s.queue, queuedSave{save, done})
 	s.mu.Unlock()
+}
+
+// start has what is queued written. Entries of a leader may wait until those that were
+// written before are committed: that takes a follower's answer too, and a follower is sent
+// one batch at a time. A leader that syncs whenever it can syncs three times for each time
+// that its followers do, and commits nothing sooner. Whatever it is that makes them wait,
+// the core sees no more of it than of a slow disk.
+func (s *saver) start(leads bool, commitIndex raft.Index) {
+	s.mu.Lock()
+	waits := len(s.queue) == 0 || leads && s.taken > commitIndex && len(s.queue) < maxQueuedSaves
+	s.mu.Unlock()
+	if waits {
+		return
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
 }
+
+// maxQueuedSaves is how many Saves may wait for a commit. Each is what the loop had to do
+// at one time.
+const maxQueuedSaves = 64
 
 // run writes what is queued, all of it with one fsync, until stop.
 func (s *saver) run() {
@@ -79,6 +98,11 @@ func (s *saver) saveAll() {
 	s.mu.Lock()
 	queue := s.queue
 	s.queue = nil
+	for _, q := range queue {
+		if n := len(q.save.Entries); n > 0 {
+			s.taken = q.save.Entries[n-1].Index
+		}
+	}
 	s.mu.Unlock()
 	if len(queue) == 0 {
 		return
