@@ -166,7 +166,7 @@ func FuzzConnection(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		synctest.Test(t, func(t *testing.T) {
 			s, fake := fuzzServer(t)
-			answers := converse(t, s, data)
+			answers := converse(t, s, data, s.Serve)
 			done := 0
 			in, out := bufio.NewReader(bytes.NewReader(data)), bufio.NewReader(bytes.NewReader(answers))
 			for {
@@ -183,17 +183,49 @@ func FuzzConnection(f *testing.F) {
 }
 
 // converse serves one connection to its end and returns what the client received.
-func converse(t *testing.T, s *Server, data []byte) []byte {
+func converse(t *testing.T, s *Server, data []byte, serve func(net.Listener) error) []byte {
 	conn := &canned{in: bytes.NewReader(data)}
 	l := newOnce(conn)
-	s.http.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateClosed {
-			l.Close()
-		}
-	}
-	require.ErrorIs(t, s.Serve(l), net.ErrClosed)
+	conn.closed = l.close
+	require.ErrorIs(t, serve(l), net.ErrClosed)
 	require.NoError(t, s.http.Close())
 	return conn.out.Bytes()
+}
+
+// FuzzFastPath sends any bytes to two servers, one of which leaves all to net/http. To the
+// last byte they answer the same. (Time stands still, so the dates are the same, too.)
+func FuzzFastPath(f *testing.F) {
+	set := "POST /apply HTTP/1.1\r\nHost: localhost\r\nContent-Length: 34\r\n\r\n" + `{"op":"set","key":"k","value":"v"}`
+	get := "GET /get?key=k HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	f.Add([]byte(set + get + set))
+	f.Add([]byte("GET /get?key=x&consistency=stale HTTP/1.1\r\nhost: 127.0.0.1:8221\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n"))
+	f.Add([]byte("POST /apply HTTP/1.1\r\nHost: a b\r\nContent-Length: 2\r\n\r\n{}" + get))
+	f.Add([]byte("POST /apply HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}" + get))
+	f.Add([]byte("POST /apply HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}" + get))
+	f.Add([]byte("POST /apply HTTP/1.1\r\nHost: x\r\nContent-Length: 02\r\n\r\n{}" + get))
+	f.Add([]byte("GET /get?key=k HTTP/1.1\r\nHost: x.com\r\n\r\n" + set))
+	f.Add([]byte("GET /get?key=k HTTP/1.1\r\nHost:\r\n\r\n" + set))
+	f.Add([]byte("GET /get?key=k HTTP/1.1\r\nHost: [::1]:1\r\nConnection: Keep-Alive\r\n\r\n" + set))
+	f.Add([]byte("GET /get?key=k HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + set))
+	f.Add([]byte("GET /get?key=%zz#x HTTP/1.1\r\nHost: x\r\n\r\n" + set))
+	f.Add([]byte("GET /get?key=k HTTP/1.1\nHost: x\n\n" + set))
+	f.Add([]byte("GET /get?key=k HTTP/1.1\r\nHost : x\r\n\r\n" + set))
+	f.Add([]byte("GET /get?key=k HTTP/1.1\r\n Host: x\r\n\r\n" + set))
+	f.Add([]byte(set + "\r\n" + get))
+	f.Add([]byte(set + "xy"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			fast, done := fuzzServer(t)
+			plain, wanted := fuzzServer(t)
+			got := converse(t, fast, data, fast.Serve)
+			want := converse(t, plain, data, func(l net.Listener) error {
+				plain.onLoopback.Store(true)
+				return plain.http.Serve(l)
+			})
+			require.Equal(t, string(want), string(got))
+			require.Equal(t, wanted.changes(), done.changes())
+		})
+	})
 }
 
 // requireAnswer reads one answer to the next request, and says whether it is of success.
@@ -219,9 +251,10 @@ func requireAnswer(t *testing.T, in, out *bufio.Reader) bool {
 
 // canned is a connection whose client has sent everything and listens to the end.
 type canned struct {
-	in  *bytes.Reader
-	mu  sync.Mutex
-	out bytes.Buffer
+	in     *bytes.Reader
+	closed func()
+	mu     sync.Mutex
+	out    bytes.Buffer
 }
 
 func (c *canned) Read(b []byte) (int, error) { return c.in.Read(b) }
@@ -232,7 +265,7 @@ func (c *canned) Write(b []byte) (int, error) {
 	return c.out.Write(b)
 }
 
-func (c *canned) Close() error                     { return nil }
+func (c *canned) Close() error                     { c.closed(); return nil }
 func (c *canned) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8221} }
 func (c *canned) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000} }
 func (c *canned) SetDeadline(time.Time) error      { return nil }

@@ -80,6 +80,7 @@ type Server struct {
 	draining   atomic.Bool
 	onLoopback atomic.Bool // only this machine can reach us
 	http       *http.Server
+	front      atomic.Pointer[front]
 }
 
 type handler func(http.ResponseWriter, *http.Request) *failure
@@ -130,7 +131,9 @@ func New(o Options) *Server {
 // http.ErrServerClosed.
 func (s *Server) Serve(ln net.Listener) error {
 	s.onLoopback.Store(onLoopback(ln))
-	return s.http.Serve(netutil.LimitListener(ln, MaxConnections))
+	f := newFront(s, netutil.LimitListener(ln, MaxConnections))
+	s.front.Store(f)
+	return s.http.Serve(f)
 }
 
 // Drain makes /readyz answer 503, so that load balancers look elsewhere while the
@@ -142,6 +145,9 @@ func (s *Server) Drain() { s.draining.Store(true) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	err := s.http.Shutdown(ctx)
+	if f := s.front.Load(); f != nil {
+		err = cmp.Or(err, f.wait(ctx))
+	}
 	if err != nil {
 		err = s.http.Close()
 	}
