@@ -13,7 +13,8 @@ import (
 //
 // checker.go looks at one server's step, checker_log.go at logs and commitment,
 // checker_disk.go at what is durable and at what leaves, checker_snapshot.go at snapshots
-// and states, checker_members.go at who belongs to the cluster and who leads it.
+// and states, checker_members.go at who belongs to the cluster and who leads it,
+// checker_again.go at who was removed and is added again.
 //
 //  1. Election Safety: elected, electedByQuorum
 //  2. Leader Append-Only: forget
@@ -28,8 +29,8 @@ import (
 //  11. States are equal at equal indexes, snapshots too: appliedTo, stateIsRight, payloadIsRight;
 //     and what a command says is in them: commandTakesEffect
 //  12. The configuration in use is the last in the log: configurationInUse; committed ones
-//     differ by one server: configurationCommitted; changes wait: mayChange; the quorums of
-//     leaders meet: quorumsMeet
+//     differ by one server: configurationCommitted; changes wait: mayChange, caughtUpSince;
+//     the quorums of leaders meet: quorumsMeet
 //  13. What leaves is durable: the functions whose names end in Leaves or Leave
 //  14. No stale read: clients.serve, and all of the history: clients.checkHistory
 //  15. Everybody is answered, once, and truly: clients.answer, wasCommitted, command.mayBe,

@@ -147,7 +147,7 @@ func (c *checker) rememberConfiguration(n *node, e raft.Entry) {
 			violate("Configuration", "n%d's at %v changes more than one server", n.place+1, e)
 		}
 	}
-	c.mayChange(n, e)
+	c.mayChange(n, e, conf)
 	v.configurations = append(v.configurations, configurationAt{e.Index, conf})
 }
 

@@ -47,7 +47,7 @@ func (c *checker) configurationCommitted(n *node, i raft.Index) {
 
 // mayChange: a leader appends a configuration only when the one before it is committed
 // (thesis §4.1), and so is an entry of its own term (Ongaro, raft-dev, 2015).
-func (c *checker) mayChange(n *node, e raft.Entry) {
+func (c *checker) mayChange(n *node, e raft.Entry, conf raft.Configuration) {
 	core := n.replica.Raft()
 	if core.State() != raft.Leader || e.Term != core.Term() {
 		return
@@ -59,6 +59,7 @@ func (c *checker) mayChange(n *node, e raft.Entry) {
 	if v.log.at(commit).term != e.Term {
 		violate("A change waits for an entry of the own term", "n%d appends a configuration at %v; it has committed %d@%d", n.place+1, e, commit, v.log.at(commit).term)
 	}
+	c.caughtUpSince(n, e, conf)
 }
 
 // removedLeaderIsGone: after a Flush nobody leads who knows that a committed configuration
