@@ -30,7 +30,7 @@ import (
 //     and what a command says is in them: commandTakesEffect
 //  12. The configuration in use is the last in the log: configurationInUse; committed ones
 //     differ by one server: configurationCommitted; changes wait: mayChange, caughtUpSince;
-//     the quorums of leaders meet: quorumsMeet
+//     the quorums of leaders meet: quorumsMeet; members may campaign: memberIsNotSilenced
 //  13. What leaves is durable: the functions whose names end in Leaves or Leave
 //  14. No stale read: clients.serve, and all of the history: clients.checkHistory
 //  15. Everybody is answered, once, and truly: clients.answer, wasCommitted, command.mayBe,
@@ -115,6 +115,7 @@ func (c *checker) step(n *node) {
 		c.followCommit(n, &st)
 	}
 	c.removedStaysQuiet(n, &st)
+	c.memberIsNotSilenced(n, &st)
 	v.Status = st
 	v.transferring = n.replica.Raft().Transferring()
 }

@@ -46,3 +46,17 @@ func matchOf(n *node, id raft.NodeID) raft.Index {
 	}
 	return 0
 }
+
+// memberIsNotSilenced: that a server was removed is a hint, and may be old (thesis §4.2.3). One
+// whose log holds the newest committed configuration, and that is in it, knows better than
+// whoever says so: if it believed it, it would ask for no votes, and may be the only one that
+// can win.
+func (c *checker) memberIsNotSilenced(n *node, st *raft.Status) {
+	if st.RemovedAt == 0 || len(c.configurations) == 0 || !c.isMember(n.id) {
+		return
+	}
+	newest := c.configurations[len(c.configurations)-1].index
+	if newest > st.RemovedAt && n.view.log.at(newest) == c.committed[newest-1].cell {
+		violate("A member is not silenced", "n%d believes that it was removed at %d; its log has the configuration at %d, which is committed, and in which it is", n.place+1, st.RemovedAt, newest)
+	}
+}

@@ -32,3 +32,18 @@ func TestALearnerThatVotesBeforeItHasCaughtUpIsSeen(t *testing.T) {
 	assert.Equal(t, "A learner catches up before it votes", broken(as(match+1)))
 	assert.Empty(t, broken(func() { w.check.caughtUpSince(n, raft.Entry{Index: 9}, n.view.configurations[1].Configuration) }), "it stays a learner")
 }
+
+func TestAMemberThatBelievesAnOldRemovalIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	all := n.view.Configuration
+	w.check.configurations = []configurationAt{{1, raft.Configuration{Members: all.Members[1:]}}, {2, all}}
+	told := func(at raft.Index) func() {
+		return func() { w.check.memberIsNotSilenced(n, &raft.Status{RemovedAt: at}) }
+	}
+	assert.Empty(t, broken(told(1)), "it does not hold the configuration at 2")
+	n.view.log = n.lasting.durable.clone()
+	assert.Empty(t, broken(told(0)))
+	assert.Equal(t, "A member is not silenced", broken(told(1)))
+	w.check.configurations = w.check.configurations[:1]
+	assert.Empty(t, broken(told(1)), "nobody has added it again")
+}
