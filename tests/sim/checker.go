@@ -136,6 +136,9 @@ func (c *checker) elected(n *node, st *raft.Status, hadLast raft.Index) {
 	if hadLast > raft.Index(len(c.committed)) {
 		c.w.marks.hit(markUncommittedTail)
 	}
+	if !st.Configuration.IsVoter(n.id) && c.isMember(n.id) {
+		c.w.marks.hit(markLearnerElected)
+	}
 	c.w.wasElected(n)
 }
 

@@ -190,9 +190,14 @@ func (n *node) refuses(found *wal.CorruptError, before uint64) {
 	w.marks.hit(markRefused)
 	w.note(refusedToStart, n, uint64(found.Offset), checksum([]byte(found.File)), 0, 0)
 	n.disk.Crash(KillProcess)
+	n.isLost()
+}
+
+// isLost: a server never comes back, and the operator puts another one in its place.
+func (n *node) isLost() {
 	n.life++ // no restart is planned that would count
 	n.broken, n.wanted, n.replaced = true, false, true
-	w.beginTending()
+	n.w.beginTending()
 }
 
 // exchangeBroken puts new servers in the place of those that were damaged and are no

@@ -97,6 +97,8 @@ const (
 	markStaysMute
 	markStaysDeaf
 	markVoteRefusedForLog
+	markLearnerElected
+	markBurnt
 	marksCount
 )
 
@@ -120,7 +122,7 @@ var markNames = [marksCount]string{
 	"election timers that fired early", "heartbeat timers that fired early", "ticks taken twice", "snapshots taken of a small log", "notes of syncs that came late", "replies that left late",
 	"writes repeated", "writes committed more than once", "quiet times of all clients",
 	"ends in which only a core came back", "servers down for ever", "servers cut off for ever", "servers paused for ever", "servers that speak in vain for ever", "servers that hear nobody for ever",
-	"votes refused for the log",
+	"votes refused for the log", "learners elected", "machines burnt down",
 }
 
 // Marks counts what happened in a run or in a campaign.

@@ -149,8 +149,11 @@ func (n *node) traced(e raft.Event) {
 	if last := n.view.log.last(); e.Rule == raft.RuleVoteRefused && (e.Of < n.view.log.at(last).term || e.Of == n.view.log.at(last).term && e.Index < last) {
 		n.w.marks.hit(markVoteRefusedForLog)
 	}
-	if e.Rule == raft.RuleSnapshotTaken {
+	switch e.Rule {
+	case raft.RuleSnapshotTaken:
 		n.w.tookSnapshot(n)
+	case raft.RuleCaughtUp:
+		n.w.promotes(n, e.Peer)
 	}
 }
 

@@ -168,6 +168,7 @@ func notNow(err error) bool {
 }
 
 func (w *world) add(leader, n *node) {
+	w.joins(n)
 	w.trace.add(record{at: w.now, what: operatorAdds, node: place(leader), peer: place(n)})
 	w.recorder.write("add n%d at n%d", n.place+1, leader.place+1)
 	w.ask(leader, func(done func(error)) { leader.replica.AddLearner(n.member(), done) }, func(err error) {

@@ -102,6 +102,9 @@ func drawProfile(r, more chance, nodes int) profile {
 	}
 	p.drawFounders(r)
 	p.drawExtremes(more)
+	if nodes == 0 {
+		p.drawPromotions(more)
+	}
 	return p
 }
 

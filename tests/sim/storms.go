@@ -6,17 +6,18 @@ import "dbdb/raft"
 type storm uint8
 
 const (
-	noStorm   storm = iota
-	elections       // leaders are cut off soon after they are elected
-	deposed         // leaders are cut off in one direction, and asked to read
-	firstNode       // node 1 crashes again and again while it is alone or nearly so
-	powerCuts       // servers crash right after they promised something
-	laggards        // a server is cut off, the others go on and forget the log that it needs
-	upheaval        // members come and go all the time, and leaders too
+	noStorm    storm = iota
+	elections        // leaders are cut off soon after they are elected
+	deposed          // leaders are cut off in one direction, and asked to read
+	firstNode        // node 1 crashes again and again while it is alone or nearly so
+	powerCuts        // servers crash right after they promised something
+	laggards         // a server is cut off, the others go on and forget the log that it needs
+	upheaval         // members come and go all the time, and leaders too
+	promotions       // whoever was made a voter does not know it; see promotions.go
 )
 
 func (s storm) String() string {
-	return [...]string{"no storm", "elections", "deposed leaders", "first node", "power cuts", "laggards", "upheaval"}[s]
+	return [...]string{"no storm", "elections", "deposed leaders", "first node", "power cuts", "laggards", "upheaval", "promotions"}[s]
 }
 
 // drawStorm bends the profile towards one story.
@@ -154,6 +155,7 @@ func (w *world) mute(n *node) {
 
 // wasElected lets a new leader have little time.
 func (w *world) wasElected(leader *node) {
+	w.leadsAfter(leader)
 	if w.profile.storm != elections || w.calm {
 		return
 	}
@@ -177,16 +179,21 @@ func (w *world) cutOff(leader *node) {
 }
 
 func (w *world) cutOffFor(leader *node, time int64) {
-	w.marks.hit(markPartition)
-	w.note(networkFault, leader, 300, 0, 0, 0)
-	for k := range w.nodes {
-		w.network.cut[leader.place][k], w.network.cut[k][leader.place] = true, true
-	}
+	w.isolate(leader)
 	w.whileItBurns(time, func() {
 		for k := range w.nodes {
 			w.network.cut[leader.place][k], w.network.cut[k][leader.place] = false, false
 		}
 	})
+}
+
+// isolate lets nobody hear a server, nor it anybody.
+func (w *world) isolate(n *node) {
+	w.marks.hit(markPartition)
+	w.note(networkFault, n, 300, 0, 0, 0)
+	for k := range w.nodes {
+		w.network.cut[n.place][k], w.network.cut[k][n.place] = true, true
+	}
 }
 
 // deposeReader cuts a leader off in one direction: the others hear nothing and elect

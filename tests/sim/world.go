@@ -131,18 +131,19 @@ type world struct {
 	disks, faults, work chance
 	rare                chance // for the profile's extremes
 
-	nodes    []*node
-	network  *network
-	clients  *clients
-	check    *checker
-	trace    *trace
-	marks    *Marks
-	recorder *recorder // nil if nobody wants it written down
-	stage    *Stage    // who plays this world by hand, if somebody does
-	tends    bool      // the operator has begun
-	decays   int       // disks that were damaged
-	calm     bool      // phase 2: no fault may begin any more
-	core     []*node   // who comes back in phase 2; nil for everybody
+	nodes     []*node
+	network   *network
+	clients   *clients
+	check     *checker
+	trace     *trace
+	marks     *Marks
+	recorder  *recorder  // nil if nobody wants it written down
+	stage     *Stage     // who plays this world by hand, if somebody does
+	tends     bool       // the operator has begun
+	decays    int        // disks that were damaged
+	promotion *promotion // the story of one that is being told
+	calm      bool       // phase 2: no fault may begin any more
+	core      []*node    // who comes back in phase 2; nil for everybody
 }
 
 // Run plays one seed to its end.
