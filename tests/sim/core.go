@@ -60,9 +60,15 @@ func (w *world) drawCore() []*node {
 }
 
 // fits says that a core is a majority, and all of it votes, by every configuration in a
-// server's log that is not committed. What a server that is down has of the Saves that were
-// under way is not known: all that it may have counts.
+// server's log that is not committed.
 func (w *world) fits(n *node, core []*node) bool {
+	return !w.hasOpen(n, func(c raft.Configuration) bool { return !governs(core, c) })
+}
+
+// hasOpen says that a server's log has a configuration that is not committed and of which
+// something is so. What a server that is down has of the Saves that were under way is not
+// known: all that it may have counts.
+func (w *world) hasOpen(n *node, so func(raft.Configuration) bool) bool {
 	after := raft.Index(len(w.check.committed))
 	if !n.up {
 		d := &n.lasting.durable
@@ -70,10 +76,10 @@ func (w *world) fits(n *node, core []*node) bool {
 		for _, s := range n.lasting.unsure {
 			open = append(open, entriesOf(s)...)
 		}
-		return !slices.ContainsFunc(open, func(c cell) bool { return c.kind == raft.EntryConfiguration })
+		return slices.ContainsFunc(open, func(c cell) bool { return c.kind == raft.EntryConfiguration })
 	}
-	return !slices.ContainsFunc(n.view.configurations, func(c configurationAt) bool {
-		return c.index > after && !governs(core, c.Configuration)
+	return slices.ContainsFunc(n.view.configurations, func(c configurationAt) bool {
+		return c.index > after && so(c.Configuration)
 	})
 }
 

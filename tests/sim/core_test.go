@@ -77,6 +77,20 @@ func TestWhereServersDoNotKnowEachOtherPreVotesAreSwitchedOn(t *testing.T) {
 	assert.False(t, w.mayStandOff())
 }
 
+// Nor does whoever has not heard of a promotion ask the one that was promoted.
+func TestWhereOneServerAloneKnowsOfAPromotionPreVotesAreSwitchedOn(t *testing.T) {
+	w, _ := busyWorld(t, 1, 3)
+	require.Empty(t, broken(w.recuperate))
+	w.profile.raft.NoPreVote = true
+	w.nodes[2].damaged = []string{"some file"}
+	require.False(t, w.mayStandOff())
+	promotion := slices.Clone(w.nodes[0].view.Configuration.Members)
+	promotion = append(promotion, raft.Member{ID: "n4", Role: raft.Voter})
+	open := configurationAt{raft.Index(len(w.check.committed)) + 1, raft.Configuration{Members: promotion}}
+	w.nodes[0].view.configurations = append(w.nodes[0].view.configurations, open)
+	assert.True(t, w.mayStandOff())
+}
+
 func TestWhoIsCutOffFromEverybodyStaysSo(t *testing.T) {
 	for seed := range uint64(20) {
 		w, _ := busyWorld(t, seed, 7)

@@ -67,11 +67,12 @@ func (w *world) heal() {
 }
 
 // mayStandOff says that Raft without pre-votes need not come to an end: not everybody comes
-// back, and a member has an older configuration than the newest committed one. It asks all but
-// those that it does not know for votes, again and again. Each time raises a term that a newer
-// member, whose log may be the only one that can win, hears of in answers alone, when it is
-// overtaken already, or finds given away in its own term (thesis §9.6). An operator would switch
-// pre-votes on, as dbdb does.
+// back, and a member has an older configuration than the newest committed one, or another one
+// has made a voter of somebody who is none in that. It asks all but those of whom it does not
+// know that they vote, again and again. Each time raises a term that such a server, whose log
+// may be the only one that can win, hears of in answers alone, when it is overtaken already, or
+// finds given away in its own term (thesis §9.6). An operator would switch pre-votes on, as
+// dbdb does.
 func (w *world) mayStandOff() bool {
 	confs := w.check.configurations
 	missing := func(n *node) bool { return n.damaged != nil || w.isOutside(n) }
@@ -79,8 +80,14 @@ func (w *world) mayStandOff() bool {
 		return false
 	}
 	newest := confs[len(confs)-1]
+	isBehind := func(n *node) bool {
+		return newest.IsVoter(n.id) && n.lasting.durable.at(newest.index) != w.check.committed[newest.index-1].cell
+	}
+	promotes := func(c raft.Configuration) bool {
+		return slices.ContainsFunc(c.Members, func(m raft.Member) bool { return m.Role == raft.Voter && !newest.IsVoter(m.ID) })
+	}
 	return slices.ContainsFunc(w.nodes, func(n *node) bool {
-		return !n.gone && !missing(n) && newest.IsVoter(n.id) && n.lasting.durable.at(newest.index) != w.check.committed[newest.index-1].cell
+		return !n.gone && !missing(n) && (isBehind(n) || w.hasOpen(n, promotes))
 	})
 }
 
