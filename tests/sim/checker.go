@@ -34,7 +34,8 @@ import (
 //  13. What leaves is durable: the functions whose names end in Leaves or Leave
 //  14. No stale read: clients.serve, and all of the history: clients.checkHistory
 //  15. Everybody is answered, once, and truly: clients.answer, wasCommitted, command.mayBe,
-//     world.removed; at a stop: clients.mustBeAnswered; in the end: world.restful
+//     world.removed; in time: waitersAreServed; at a stop: clients.mustBeAnswered; in the end:
+//     world.restful
 //  16. Recovery gives back what was durable: recovered, born; damage is refused: node.refuses
 //  17. In the end all is well: world.recuperate
 //
@@ -106,6 +107,7 @@ func (c *checker) step(n *node) {
 	hadLast := v.log.last()
 	c.followLog(n, &st)
 	if st.State == raft.Leader {
+		n.ledThrough = n.requests
 		if v.State != raft.Leader || v.Term != st.Term {
 			c.elected(n, &st, hadLast)
 		}

@@ -50,6 +50,7 @@ func (c *checker) flushed(n *node) {
 	if n.failed == nil {
 		c.transportKnows(n)
 		c.removedLeaderIsGone(n)
+		c.waitersAreServed(n)
 	}
 }
 

@@ -154,6 +154,17 @@ func (c *checker) chunkLeaves(n *node, a raft.InstallSnapshotArgs) {
 	}
 }
 
+// oneTransfer: a file is what one leader sent, from its beginning on (Figure 13, rules 2 and 3).
+// Another leader's file may differ, although both hold the same state.
+func (f *files) oneTransfer(offset uint64) {
+	if offset == 0 {
+		f.file = f.chunk
+	}
+	if f.chunk != f.file {
+		violate("InstallSnapshot rules 2 and 3", "n%d stores a chunk of %v behind those of %v", f.n.place+1, f.chunk, f.file)
+	}
+}
+
 // installationLeaves: a chunk that is acknowledged may be lost, for the leader will be
 // asked to begin again. An installation may not: the leader counts it as a match.
 func (c *checker) installationLeaves(n *node, a raft.InstallSnapshotArgs, rep raft.InstallSnapshotReply) {

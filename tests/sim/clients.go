@@ -47,6 +47,8 @@ type operation struct {
 	doneAt    raft.Index // of a write: where the server says that it is
 	unknown   bool       // it said that it cannot know
 	before    raft.Index // reads: highest index acknowledged before the call
+	request   uint64     // reads: the server's number for it
+	index     raft.Index // reads: that the leader gave, if it was asked for this one
 }
 
 // clients ask all servers for reads and writes and remember what they were told.
@@ -140,6 +142,7 @@ func (c *clients) ask(op *operation, then func(*operation)) {
 		w.note(clientReads, n, uint64(len(c.history)), checksum([]byte(op.key)), uint64(op.before), 0)
 		n.requests++
 		read := n.requests
+		op.request = read
 		n.input(spec.ClientRead{ID: read}, func() {
 			n.replica.Read(func(err error) {
 				n.held.serves(read, err)

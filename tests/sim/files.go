@@ -14,6 +14,15 @@ import (
 type files struct {
 	n                       *node
 	own, incoming, outgoing work
+
+	chunk, file transfer // of the chunk that came last, and of the file that is being received
+}
+
+// transfer is a snapshot on its way from a leader.
+type transfer struct {
+	term  raft.Term
+	from  raft.NodeID
+	index raft.Index
 }
 
 // work is the jobs of one kind. A job is real code that makes one file operation after the
@@ -235,6 +244,7 @@ func (f *files) Receive(offset uint64, chunk []byte, done func(error)) {
 		f.n.w.marks.hit(markLaterChunk)
 	}
 	f.n.held.stores()
+	f.oneTransfer(offset)
 	var err error
 	f.incoming.put(job{
 		run:  func() { err = f.n.dir.Snapshots().Receive(offset, chunk) },

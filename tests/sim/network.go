@@ -211,9 +211,7 @@ func (t *transport) AppendEntries(to raft.NodeID, a raft.AppendEntriesArgs, done
 // ReadIndex implements replica.Transport.
 func (t *transport) ReadIndex(to raft.NodeID, a raft.ReadIndexArgs, done func(raft.ReadIndexReply, error)) {
 	t.n.held.sends(to, a)
-	call(t.n, to, readIndex, readCodec, a, done, func(dest *node, a raft.ReadIndexArgs, reply func(raft.ReadIndexReply)) {
-		dest.replica.ReadIndex(a, reply)
-	})
+	call(t.n, to, readIndex, readCodec, a, t.n.w.check.questionOf(t.n, done), answersQuestion)
 }
 
 // InstallSnapshot implements replica.Transport.
@@ -222,6 +220,7 @@ func (t *transport) InstallSnapshot(to raft.NodeID, a raft.InstallSnapshotArgs, 
 	t.n.w.check.chunkLeaves(t.n, a)
 	call(t.n, to, installSnapshot, snapshotCodec, a, done, func(dest *node, a raft.InstallSnapshotArgs, reply func(raft.InstallSnapshotReply)) {
 		dest.heard = dest.w.now
+		dest.files.chunk = transfer{a.Term, a.LeaderID, a.LastIncludedIndex}
 		dest.replica.InstallSnapshot(a, func(rep raft.InstallSnapshotReply) {
 			reply(rep)
 			dest.w.check.installationLeaves(dest, a, rep)

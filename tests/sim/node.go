@@ -49,6 +49,8 @@ type node struct {
 	flushPlanned bool
 	told         raft.Configuration // the transport, by the replica
 	requests     uint64             // and reads that have come
+	ledThrough   uint64             // the last of them before it was last seen leading
+	questions    int                // of others for a read index, not answered
 	wishes       int                // of the operator, not answered
 	ticks        int
 	transfers    []int // when those not answered were asked for, in ticks
@@ -114,7 +116,7 @@ func (n *node) start() {
 	w := n.w
 	n.up, n.failed, n.doomed, n.flushPlanned, n.pausedUntil, n.diskBroken = true, nil, noEdge, false, 0, false
 	n.saver, n.files, n.told = &saver{n: n}, newFiles(n), raft.Configuration{}
-	n.wishes, n.ticks, n.transfers = 0, 0, nil
+	n.wishes, n.ticks, n.transfers, n.questions = 0, 0, nil, 0
 	n.replica = replica.New(replica.Config{
 		Raft:             n.raftConfig(),
 		Disk:             n.saver,
