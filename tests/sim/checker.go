@@ -141,6 +141,7 @@ func (c *checker) elected(n *node, st *raft.Status, hadLast raft.Index) {
 	if !st.Configuration.IsVoter(n.id) && c.isMember(n.id) {
 		c.w.marks.hit(markLearnerElected)
 	}
+	n.elected = true
 	c.w.wasElected(n)
 }
 

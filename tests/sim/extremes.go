@@ -20,6 +20,8 @@ type extremes struct {
 
 	branches branches
 
+	crowds int // share of inputs of candidates after which many come in one batch
+
 	coreOnly bool // in the end only a quorum comes back, if it can
 
 	repeats     int // of a write whose outcome its client does not know
@@ -37,6 +39,13 @@ func (p *profile) drawExtremes(r chance) {
 	p.branches.draw(r)
 	p.drawHabits(r)
 	p.coreOnly = r.IntN(2) == 0
+}
+
+// drawLatest draws what was added to all of that, again from a source of its own.
+func (p *profile) drawLatest(r chance) {
+	if r.IntN(8) == 0 {
+		p.crowds = int(r.between(20, 300))
+	}
 }
 
 func (p *profile) drawLinks(r chance) {
@@ -90,6 +99,7 @@ func (e *extremes) String() string {
 		{e.slowEvery > 0, fmt.Sprintf("slow disks of %d ms", e.slowMean/millisecond)},
 		{e.repeats > 0, fmt.Sprintf("writes repeated %d times", e.repeats)},
 		{e.idleOn > 0, "idle clients"},
+		{e.crowds > 0, fmt.Sprintf("crowded candidates %d‰", e.crowds)},
 		{e.coreOnly, "only a core comes back"},
 		{e.branches.earlyTimer > 0, fmt.Sprintf("early timers %d‰", e.branches.earlyTimer)},
 		{e.branches.tickTwice > 0, fmt.Sprintf("double ticks %d‰", e.branches.tickTwice)},

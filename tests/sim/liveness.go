@@ -48,7 +48,7 @@ func (w *world) heal() {
 	standOff := w.mayStandOff()
 	w.profile.raft.NoPreVote = w.profile.raft.NoPreVote && !standOff
 	for _, n := range w.nodes {
-		n.pausedUntil, n.slowUntil, n.period = 0, 0, tickPeriod
+		n.pausedUntil, n.slowUntil, n.crowdUntil, n.period = 0, 0, 0, tickPeriod
 		n.disk.full = hasRoom
 		n.disk.disarmAll()
 		if standOff && n.up {

@@ -97,6 +97,8 @@ const (
 	markStaysMute
 	markStaysDeaf
 	markVoteRefusedForLog
+	markCrowd
+	markLedUnnoticed
 	markLearnerElected
 	markBurnt
 	marksCount
@@ -122,7 +124,9 @@ var markNames = [marksCount]string{
 	"election timers that fired early", "heartbeat timers that fired early", "ticks taken twice", "snapshots taken of a small log", "notes of syncs that came late", "replies that left late",
 	"writes repeated", "writes committed more than once", "quiet times of all clients",
 	"ends in which only a core came back", "servers down for ever", "servers cut off for ever", "servers paused for ever", "servers that speak in vain for ever", "servers that hear nobody for ever",
-	"votes refused for the log", "learners elected", "machines burnt down",
+	"votes refused for the log",
+	"candidates kept from their next Flush", "leaderships that no Flush has seen",
+	"learners elected", "machines burnt down",
 }
 
 // Marks counts what happened in a run or in a campaign.

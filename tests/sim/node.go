@@ -27,6 +27,7 @@ type node struct {
 	period      int64    // µs between two of its ticks
 	pausedUntil int64    // as a garbage collector or a hypervisor would
 	slowUntil   int64    // its disk is
+	crowdUntil  int64    // what comes is one batch
 	damaged     []string // files that were, since it last started
 	broken      bool     // it was found damaged: it never starts again
 
@@ -47,6 +48,7 @@ type node struct {
 	failed       error // the replica's word that its disk is gone
 	diskBroken   bool  // a fault was armed in this life
 	flushPlanned bool
+	elected      bool               // since the last Flush
 	told         raft.Configuration // the transport, by the replica
 	requests     uint64             // and reads that have come
 	ledThrough   uint64             // the last of them before it was last seen leading
@@ -116,7 +118,8 @@ func (n *node) start() {
 	w := n.w
 	n.up, n.failed, n.doomed, n.flushPlanned, n.pausedUntil, n.diskBroken = true, nil, noEdge, false, 0, false
 	n.saver, n.files, n.told = &saver{n: n}, newFiles(n), raft.Configuration{}
-	n.wishes, n.ticks, n.transfers, n.questions = 0, 0, nil, 0
+	n.wishes, n.ticks, n.transfers = 0, 0, nil
+	n.crowdUntil, n.elected, n.questions = 0, false, 0
 	n.replica = replica.New(replica.Config{
 		Raft:             n.raftConfig(),
 		Disk:             n.saver,
@@ -245,8 +248,12 @@ func (n *node) tick() bool {
 func (n *node) input(what spec.Input, happen func()) bool {
 	n.held.step(what, happen)
 	p := &n.w.profile
+	n.crowds()
 	switch {
 	case n.failed != nil:
+	case n.crowded():
+		n.w.check.step(n)
+		n.planFlush(n.crowdUntil - n.w.now)
 	case p.batchDelay > 0 && n.w.work.perMille(p.batching):
 		n.w.check.step(n)
 		n.planFlush(n.w.work.between(0, p.batchDelay))
@@ -272,6 +279,10 @@ func (n *node) flush() {
 	n.held.step(spec.Flush{}, n.replica.Flush)
 	n.w.check.step(n)
 	n.w.check.flushed(n)
+	if n.elected && n.view.State != raft.Leader {
+		n.w.marks.hit(markLedUnnoticed)
+	}
+	n.elected = false
 }
 
 // survive ends the life if something in this step was fatal.
