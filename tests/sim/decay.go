@@ -61,6 +61,9 @@ func (w *world) mayDecay(n *node) bool {
 // newest frame, whatever changes more than a byte leaves both alone.
 func (w *world) damage(n *node) []string {
 	newest, saves := n.newestFrames()
+	if w.profile.copies && len(n.logFiles()) > 0 && w.rare.IntN(2) == 0 {
+		return w.mixCopies(n, newest, saves)
+	}
 	names := append(n.logFiles(), n.snapshotFiles()...)
 	if snapshots := n.snapshotFiles(); len(snapshots) > 0 && w.rare.IntN(3) == 0 {
 		names = snapshots

@@ -33,6 +33,9 @@ func TestEachKindOfDamageIsRefusedOrOfNoImportance(t *testing.T) {
 		"sectors are lost": func(w *world, n *node, newest, saves extent) []string {
 			return w.loseSectors(n, n.logFiles()[0], newest, saves)
 		},
+		"two copies are mixed": func(w *world, n *node, newest, saves extent) []string {
+			return w.mixCopies(n, newest, saves)
+		},
 		"sectors go elsewhere": func(w *world, n *node, newest, saves extent) []string {
 			return w.misdirect(n, n.logFiles()[0], n.logFiles(), newest, saves)
 		},

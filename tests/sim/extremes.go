@@ -20,7 +20,8 @@ type extremes struct {
 
 	branches branches
 
-	crowds int // share of inputs of candidates after which many come in one batch
+	copies bool // disks are damaged also by frames of other copies of the log
+	crowds int  // share of inputs of candidates after which many come in one batch
 
 	coreOnly bool // in the end only a quorum comes back, if it can
 
@@ -45,6 +46,12 @@ func (p *profile) drawExtremes(r chance) {
 func (p *profile) drawLatest(r chance) {
 	if r.IntN(8) == 0 {
 		p.crowds = int(r.between(20, 300))
+	}
+	if r.IntN(8) == 0 && p.nodes >= 3 {
+		p.copies = true
+		if p.decays == 0 {
+			p.decayEvery, p.decays = r.between(300, 3000)*millisecond, 1
+		}
 	}
 }
 
@@ -94,6 +101,7 @@ func (e *extremes) String() string {
 		{e.rings, "majority rings"},
 		{e.swizzleEvery > 0, "swizzled links"},
 		{e.decays > 0, fmt.Sprintf("%d damaged disks", e.decays)},
+		{e.copies, "frames of other copies"},
 		{e.readErrors > 0, fmt.Sprintf("starts with read errors %d‰", e.readErrors)},
 		{e.fullEvery > 0, fmt.Sprintf("full disks for %d ms", e.fullMean/millisecond)},
 		{e.slowEvery > 0, fmt.Sprintf("slow disks of %d ms", e.slowMean/millisecond)},

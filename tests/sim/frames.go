@@ -48,22 +48,39 @@ func (n *node) newestFrames() (newest, saves extent) {
 	}
 	name := names[len(names)-1]
 	b, err := n.disk.ReadFile(name)
-	if err != nil || len(b) < segmentHeaderBytes {
+	if err != nil {
 		return extent{}, extent{}
 	}
-	table := crc32.MakeTable(crc32.Castagnoli)
-	seed := crc32.Checksum(b[segmentSaltAt:segmentSaltAt+8], table)
+	for _, f := range framesIn(name, b) {
+		if newest = f; b[f.from+frameHeadBytes] == frameOfSaves {
+			saves = f
+		}
+	}
+	return newest, saves
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// saltOf is what the checksums of a segment begin with.
+func saltOf(segment []byte) uint32 {
+	return crc32.Checksum(segment[segmentSaltAt:segmentSaltAt+8], castagnoli)
+}
+
+// framesIn lists the frames of a segment.
+func framesIn(name string, b []byte) (frames []extent) {
+	if len(b) < segmentHeaderBytes {
+		return nil
+	}
+	salt := saltOf(b)
 	for at := segmentHeaderBytes; at+frameHeadBytes < len(b); {
 		head := b[at : at+frameHeadBytes]
 		length := int(binary.LittleEndian.Uint32(head))
-		if length == 0 || at+frameHeadBytes+length > len(b) || crc32.Update(seed, table, head[:20]) != binary.LittleEndian.Uint32(head[20:]) {
+		if length == 0 || at+frameHeadBytes+length > len(b) || crc32.Update(salt, castagnoli, head[:20]) != binary.LittleEndian.Uint32(head[20:]) {
 			break
 		}
 		end := at + frameHeadBytes + length
-		if newest = (extent{name, int64(at), int64(end)}); b[at+frameHeadBytes] == frameOfSaves {
-			saves = newest
-		}
+		frames = append(frames, extent{name, int64(at), int64(end)})
 		at = end
 	}
-	return newest, saves
+	return frames
 }
