@@ -2,11 +2,11 @@ package rpc
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
-	"net"
 	"strings"
 	"time"
 
@@ -178,7 +178,7 @@ func readHello(in *bufio.Reader) (version byte, payload []byte, err error) {
 
 // receiveHello is the server's half of the exchange: it returns who called and what for,
 // after having welcomed them. A caller that it refuses has been told why.
-func receiveHello(conn net.Conn, in *bufio.Reader, me Identity) (hello, error) {
+func receiveHello(conn io.Writer, in *bufio.Reader, me Identity) (hello, error) {
 	version, payload, err := readHello(in)
 	if err != nil {
 		return hello{}, err
@@ -231,10 +231,15 @@ func abbreviate(a, b string) (string, string) {
 }
 
 // sendHello is the client's half of the exchange.
-func sendHello(conn net.Conn, in *bufio.Reader, me Identity, to raft.NodeID, l lane) error {
+func sendHello(conn io.Writer, in *bufio.Reader, me Identity, to raft.NodeID, l lane) error {
 	if _, err := conn.Write(hello{me.Cluster, me.Self, to, l}.encode()); err != nil {
 		return err
 	}
+	return awaitWelcome(in, me, to)
+}
+
+// awaitWelcome reads and judges the answer to a hello.
+func awaitWelcome(in *bufio.Reader, me Identity, to raft.NodeID) error {
 	version, payload, err := readHello(in)
 	if err != nil {
 		return fmt.Errorf("no answer to the hello: %w", err)
@@ -252,4 +257,17 @@ func sendHello(conn net.Conn, in *bufio.Reader, me Identity, to raft.NodeID, l l
 		return &RefusedError{fmt.Sprintf("welcomed by %s of another cluster or under another name", w.self)}
 	}
 	return nil
+}
+
+// Meet is the exchange of a caller, who looks for a server, with the one that is found at that
+// server's address; an error says why one of them refuses the other. It is for worlds without
+// connections.
+func Meet(caller, found Identity, to raft.NodeID) error {
+	var there, back bytes.Buffer
+	there.Write(hello{caller.Cluster, caller.Self, to, laneCalls}.encode())
+	_, refusal := receiveHello(&back, bufio.NewReader(&there), found)
+	if err := awaitWelcome(bufio.NewReader(&back), caller, to); err != nil {
+		return err
+	}
+	return refusal
 }

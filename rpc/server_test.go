@@ -41,8 +41,10 @@ func TestAHelloIsRefusedWithAReason(t *testing.T) {
 			require.ErrorAs(t, sendHello(s.Conn, s.in, c.me, c.to, laneCalls), &refused)
 			assert.Equal(t, c.reason, refused.Reason)
 			s.requireClosed()
+			assert.Equal(t, refused, Meet(c.me, identity(n2), c.to), "without a connection, too")
 		})
 	}
+	assert.NoError(t, Meet(identity(n1), identity(n2), n2))
 }
 
 func TestAHelloOfAnotherVersionIsToldWhichVersionsDiffer(t *testing.T) {

@@ -53,7 +53,7 @@ func call[A, R any](from *node, to raft.NodeID, m message, c codec[A, R], args A
 	serve func(*node, A, func(R)),
 ) {
 	w := from.w
-	o := &outgoing[A, R]{from: from, to: w.find(to), args: args, life: from.life, message: m, codec: c, done: done, serve: serve, old: !w.calm}
+	o := &outgoing[A, R]{from: from, to: w.network.dial(from, to), args: args, life: from.life, message: m, codec: c, done: done, serve: serve, old: !w.calm}
 	packet := c.encodeArgs(nil, args)
 	from.calls++
 	w.trace.add(record{at: w.now, what: sent, message: m, node: place(from), peer: place(o.to), a: checksum(packet), b: uint64(len(packet))})

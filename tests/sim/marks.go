@@ -100,6 +100,7 @@ const (
 	markCrowd
 	markLedUnnoticed
 	markCopiesMixed
+	markTakenAddress
 	markLearnerElected
 	markBurnt
 	marksCount
@@ -126,7 +127,7 @@ var markNames = [marksCount]string{
 	"writes repeated", "writes committed more than once", "quiet times of all clients",
 	"ends in which only a core came back", "servers down for ever", "servers cut off for ever", "servers paused for ever", "servers that speak in vain for ever", "servers that hear nobody for ever",
 	"votes refused for the log",
-	"candidates kept from their next Flush", "leaderships that no Flush has seen", "logs with a frame of another copy",
+	"candidates kept from their next Flush", "leaderships that no Flush has seen", "logs with a frame of another copy", "calls to an address that another server has",
 	"learners elected", "machines burnt down",
 }
 

@@ -48,9 +48,10 @@ type network struct {
 	clogs  [][]int64 // [from][to]: until then everything waits
 	links  [][]link  // [from][to]: what is under way, if that is bounded
 	parked parked
-	epoch  int   // packets of an earlier one are lost
-	lateAt int64 // when a packet of a call of phase 1 last arrived in phase 2 that may end a leader's term
-	asked  int   // ReadIndex calls that arrived, again and again if repeated
+	epoch  int              // packets of an earlier one are lost
+	lateAt int64            // when a packet of a call of phase 1 last arrived in phase 2 that may end a leader's term
+	met    map[meeting]bool // who knows whom; asked, never walked
+	asked  int              // ReadIndex calls that arrived, again and again if repeated
 }
 
 // parked withholds one kind of message on one link, while everything else passes:
@@ -63,7 +64,7 @@ type parked struct {
 }
 
 func newNetwork(w *world) *network {
-	nw := &network{w: w, rand: stream(w.options.Seed, streamNetwork)}
+	nw := &network{w: w, rand: stream(w.options.Seed, streamNetwork), met: map[meeting]bool{}}
 	places := w.profile.places()
 	for range places {
 		nw.cut = append(nw.cut, make([]bool, places))

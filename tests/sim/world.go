@@ -89,6 +89,10 @@ const (
 // none of it is on in the seeds of seeds.txt, so that they are the runs that they were.
 const streamLatest uint64 = 1<<62 + 1649
 
+// streamStrangers draws when servers of another cluster call. Those that are refused leave no
+// trace, so that a run with them is the run that it was.
+const streamStrangers uint64 = 1<<62 + 1650
+
 // chance is a source of randomness with the draws that the world needs.
 type chance struct{ *rand.Rand }
 
@@ -227,6 +231,7 @@ func (w *world) begin() {
 	}
 	w.clients.begin()
 	w.beginFaults()
+	w.beginStrangers()
 }
 
 // format writes the first entry of the log: a configuration of node 1 alone, as
