@@ -9,10 +9,10 @@ import (
 )
 
 // What disks do to the bytes of servers that are down: bits flip, writes went to another
-// place, and syncs lied. A server that starts then gives back exactly what it must, or
-// refuses to start and names the file and the offset. There is nothing else that it can do
-// alone (Alagappan et al., Protocol-Aware Recovery, FAST '18); the operator removes it and
-// puts a new server in its place.
+// place, syncs lied, and copies were mixed (copies.go). A server that starts then gives back
+// exactly what it must, or refuses to start and names the file and the offset. There is
+// nothing else that it can do alone (Alagappan et al., Protocol-Aware Recovery, FAST '18);
+// the operator removes it and puts a new server in its place.
 
 // decay damages the disk of one server, which crashes first if it is up.
 func (w *world) decay() {
