@@ -236,8 +236,11 @@ func (c *fastConn) await() bool {
 
 func (c *fastConn) read() bool {
 	if now := time.Now(); now.Sub(c.readArmed) > deadlineSlack {
-		c.readArmed = now
-		if err := c.conn.SetReadDeadline(now.Add(IdleTimeout + deadlineSlack)); err != nil {
+		patience := ReadHeaderTimeout // of a connection that has not asked anything yet
+		if c.r.Method != "" {
+			c.readArmed, patience = now, IdleTimeout+deadlineSlack
+		}
+		if err := c.conn.SetReadDeadline(now.Add(patience)); err != nil {
 			return false
 		}
 	}

@@ -93,6 +93,17 @@ func TestABodyThatDoesNotComeEndsIn408AlsoFromTheFastPath(t *testing.T) {
 	})
 }
 
+func TestAConnectionOnWhichNothingIsAskedIsClosedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := leaderServer(t)
+		conn, _ := pipeServer(t, s)
+		begin := time.Now()
+		_, err := conn.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, io.EOF)
+		assert.Equal(t, ReadHeaderTimeout, time.Since(begin))
+	})
+}
+
 func TestAnIdleConnectionIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := leaderServer(t)
