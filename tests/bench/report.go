@@ -135,8 +135,8 @@ func (r report) save(dir string) error {
 
 // caveats are what a reader of the figures must know.
 const caveats = `The servers and the load share this machine's cores, over loopback and one disk: rates are mostly the
-inverse of all CPU time per operation. All clients are on the leader. Flushes are counted by the kernel for the
-whole disk, whoever asks for them, journals included. VmRSS is a mean over a peer's servers.
+inverse of all CPU time per operation. All clients are on the leader. Flushes, and what is written, are counted by
+the kernel for the whole disk, whoever asks for them, journals included. VmRSS is a mean over a peer's servers.
 `
 
 func (r report) writeText(w io.Writer) {

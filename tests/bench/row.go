@@ -32,6 +32,7 @@ const (
 	rss          = "VmRSS MiB/node"
 	peakRSS      = "VmHWM MiB/node"
 	flushesPerOp = "flushes/op"
+	diskPerOp    = "disk KiB/op"
 	gap          = "gap ms"
 	checked      = "writes read back"
 	fillRate     = "fill/s"
@@ -40,12 +41,13 @@ const (
 	during       = "p99.9 ms in snapshot"
 	otherwise    = "p99.9 ms without"
 	slowdown     = "in / without"
+	writing      = "snapshot s"
 )
 
 // columns are the metrics in the order of the table.
 var columns = []string{
-	rate, p50, p99, p999, serverCPU, loadCPU, rss, peakRSS, flushesPerOp,
-	gap, checked, fillRate, restart, join, during, otherwise, slowdown,
+	rate, p50, p99, p999, serverCPU, loadCPU, rss, peakRSS, flushesPerOp, diskPerOp,
+	gap, checked, fillRate, restart, join, during, otherwise, slowdown, writing,
 }
 
 var rows = slices.Concat(

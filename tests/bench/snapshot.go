@@ -53,6 +53,7 @@ func duringSnapshot(ctx context.Context, b *bench, c *cluster) (metrics, failure
 		during:    milliseconds(percentile(tookOf(inside), 0.999)),
 		otherwise: milliseconds(percentile(tookOf(outside), 0.999)),
 		rate:      float64(len(inside)+len(outside)) / (to - from).Seconds(),
+		writing:   lasted(snapshots).Seconds(),
 	}
 	if len(inside) >= enoughSamples && len(outside) >= enoughSamples {
 		m[slowdown] = m[during] / m[otherwise]
@@ -94,6 +95,14 @@ func watchSnapshots(ctx context.Context, c *cluster, l *load) (found []interval,
 		err = nil // with what there is
 	}
 	return found, err
+}
+
+// lasted is how long the intervals are, on average.
+func lasted(intervals []interval) (mean time.Duration) {
+	for _, i := range intervals {
+		mean += i.to - i.from
+	}
+	return mean / time.Duration(max(1, len(intervals)))
 }
 
 // split parts requests that were under way during one of the intervals from all others.

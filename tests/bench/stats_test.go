@@ -87,3 +87,8 @@ func TestASampleThatOverlapsASnapshotIsInside(t *testing.T) {
 func TestOnlySamplesOfTheWindowCount(t *testing.T) {
 	assert.Equal(t, []sample{{end: 10}, {end: 19}}, within([]sample{{end: 9}, {end: 10}, {end: 19}, {end: 20}}, 10, 20))
 }
+
+func TestASnapshotLastsAsLongAsTheMeanOfItsIntervals(t *testing.T) {
+	assert.EqualValues(t, 15, lasted([]interval{{10, 20}, {100, 120}}))
+	assert.Zero(t, lasted(nil), "none was seen")
+}

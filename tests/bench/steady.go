@@ -74,6 +74,7 @@ func (b *bench) window(ctx context.Context, c *cluster, l *load) (m metrics, fro
 		serverCPU:    float64((after.servers - before.servers).Microseconds()),
 		loadCPU:      float64((after.load - before.load).Microseconds()),
 		flushesPerOp: float64(after.flushes - before.flushes),
+		diskPerOp:    float64(after.written-before.written) / 1024,
 	}
 	m[rss], m[peakRSS], err = c.memory()
 	return m, from, to, err
@@ -93,7 +94,7 @@ func (m metrics) add(samples []sample, took time.Duration) {
 	sorted := tookOf(samples)
 	m[rate] = float64(len(samples)) / took.Seconds()
 	m[p50], m[p99], m[p999] = milliseconds(percentile(sorted, 0.5)), milliseconds(percentile(sorted, 0.99)), milliseconds(percentile(sorted, 0.999))
-	for _, name := range []string{serverCPU, loadCPU, flushesPerOp} {
+	for _, name := range []string{serverCPU, loadCPU, flushesPerOp, diskPerOp} {
 		m[name] /= float64(max(1, len(samples)))
 	}
 }

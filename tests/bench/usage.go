@@ -16,6 +16,7 @@ type usage struct {
 	servers time.Duration // CPU time, user and system, of all servers
 	load    time.Duration // of this process
 	flushes uint64        // of the disk, by whomever
+	written uint64        // bytes, to the disk, by whomever
 }
 
 func (c *cluster) usage() (u usage, err error) {
@@ -31,7 +32,7 @@ func (c *cluster) usage() (u usage, err error) {
 		return u, err
 	}
 	u.load = time.Duration(own.Utime.Nano() + own.Stime.Nano())
-	u.flushes, err = flushes(c.dir)
+	u.flushes, u.written, err = disk(c.dir)
 	return u, err
 }
 
@@ -86,30 +87,38 @@ func parseMemory(status, name string) float64 {
 	return kib / 1024
 }
 
-// flushes is how often the disk under a directory was flushed since the machine started.
-// It counts everybody's, and those of journals beside those of files.
-func flushes(dir string) (uint64, error) {
+// disk is how often the disk under a directory was flushed since the machine started, and
+// how many bytes were written to it. It counts everybody's, and those of journals beside
+// those of files. What a process has written (/proc/<pid>/io) is no substitute: a page that
+// it touches counts with all its neighbours in one folio, up to a hundred times too much.
+func disk(dir string) (flushes, written uint64, err error) {
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	text, err := os.ReadFile("/proc/diskstats")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return parseFlushes(string(text), unix.Major(st.Dev), unix.Minor(st.Dev)), nil
+	flushes, written = parseDisk(string(text), unix.Major(st.Dev), unix.Minor(st.Dev))
+	return flushes, written, nil
 }
 
-// parseFlushes reads the 16th counter of a device. Kernels before 5.5 have none, and
-// neither has a directory that is on no disk.
-func parseFlushes(diskstats string, major, minor uint32) uint64 {
-	const names, flushesAt = 3, 15
+// parseDisk reads the 16th counter of a device, and the 7th, which is in sectors of 512
+// bytes whatever the disk has. Kernels before 5.5 do not count flushes; a directory that is
+// on no disk has neither.
+func parseDisk(diskstats string, major, minor uint32) (flushes, written uint64) {
+	const names, sectorsAt, flushesAt, sector = 3, 6, 15, 512
 	for line := range strings.Lines(diskstats) {
 		f := strings.Fields(line)
-		if len(f) > names+flushesAt && f[0] == strconv.FormatUint(uint64(major), 10) && f[1] == strconv.FormatUint(uint64(minor), 10) {
-			n, _ := strconv.ParseUint(f[names+flushesAt], 10, 64)
-			return n
+		if len(f) <= names+sectorsAt || f[0] != strconv.FormatUint(uint64(major), 10) || f[1] != strconv.FormatUint(uint64(minor), 10) {
+			continue
 		}
+		sectors, _ := strconv.ParseUint(f[names+sectorsAt], 10, 54)
+		if len(f) > names+flushesAt {
+			flushes, _ = strconv.ParseUint(f[names+flushesAt], 10, 64)
+		}
+		return flushes, sectors * sector
 	}
-	return 0
+	return 0, 0
 }

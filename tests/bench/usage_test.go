@@ -24,10 +24,16 @@ func TestMemoryIsFoundByItsName(t *testing.T) {
 	assert.Zero(t, parseMemory(status, "VmSwap"))
 }
 
-func TestFlushesAreThoseOfTheDevice(t *testing.T) {
-	stats := " 254 0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 4711 17\n 254 1 vda1 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 42 17\n   7 0 loop0 0\n"
-	assert.EqualValues(t, 4711, parseFlushes(stats, 254, 0))
-	assert.EqualValues(t, 42, parseFlushes(stats, 254, 1))
-	assert.Zero(t, parseFlushes(stats, 7, 0), "an old kernel")
-	assert.Zero(t, parseFlushes(stats, 0, 40), "on no disk")
+func TestFlushesAndBytesAreThoseOfTheDevice(t *testing.T) {
+	stats := " 254 0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 4711 17\n 254 1 vda1 1 2 3 4 5 6 8 8 9 10 11 12 13 14 15 42 17\n   7 0 loop0 0\n   8 0 sda 1 2 3 4 5 6 9 8 9 10 11\n"
+	for device, want := range map[[2]uint32][2]uint64{
+		{254, 0}: {4711, 7 * 512},
+		{254, 1}: {42, 8 * 512},
+		{8, 0}:   {0, 9 * 512}, // an old kernel
+		{7, 0}:   {},
+		{0, 40}:  {}, // on no disk
+	} {
+		flushes, written := parseDisk(stats, device[0], device[1])
+		assert.Equal(t, want, [2]uint64{flushes, written}, "%v", device)
+	}
 }
