@@ -25,9 +25,10 @@ type bench struct {
 	progress *progress
 }
 
-// cell is one repeat of one row for one peer.
+// cell is one repeat of one line of a row for one peer.
 type cell struct {
 	Row     string  `json:"row"`
+	Size    string  `json:"size,omitempty"`
 	Peer    string  `json:"peer"`
 	Repeat  int     `json:"repeat"`
 	Metrics metrics `json:"metrics"`
@@ -38,11 +39,20 @@ type cell struct {
 	First  string         `json:"first,omitempty"`
 }
 
-// values are what a peer reached in a row, by repeat.
-func values(cells []cell, row, peer, metric string) map[int]float64 {
+// String is how a person calls it.
+func (c cell) String() string {
+	words := []string{c.Row, c.Peer}
+	if c.Size != "" {
+		words = append(words, c.Size)
+	}
+	return strings.Join(words, " ") + fmt.Sprintf(", repeat %d", c.Repeat)
+}
+
+// values are what a peer reached in a line of a row, by repeat.
+func values(cells []cell, row, size, peer, metric string) map[int]float64 {
 	found := map[int]float64{}
 	for _, c := range cells {
-		if v, ok := c.Metrics[metric]; ok && c.Row == row && c.Peer == peer {
+		if v, ok := c.Metrics[metric]; ok && c.Row == row && c.Size == size && c.Peer == peer {
 			found[c.Repeat] = v
 		}
 	}
@@ -117,27 +127,40 @@ func (b *bench) repeatsOf(r row) int {
 func (b *bench) run(ctx context.Context) error {
 	total := 0
 	for _, r := range b.rows {
-		total += len(b.of(r)) * b.repeatsOf(r)
+		total += len(b.of(r)) * len(r.sizesOf(b.keys)) * b.repeatsOf(r)
 	}
 	b.progress = newProgress(total)
 	defer b.progress.close()
 	for _, r := range b.rows {
 		for repeat := range b.repeatsOf(r) {
-			for _, peer := range b.of(r) {
-				c := cell{Row: r.name, Peer: peer.name, Repeat: repeat + 1}
-				b.progress.begin(c, b.repeatsOf(r))
-				if err := b.measure(ctx, r, peer, &c); err != nil {
-					return fmt.Errorf("%s of %s, repeat %d: %w", r.name, peer.name, repeat+1, err)
+			for _, s := range r.sizesOf(b.keys) {
+				if err := b.turn(ctx, r, s, repeat+1); err != nil {
+					return err
 				}
-				b.cells = append(b.cells, c)
-				b.progress.end(c, r.metric)
 			}
 		}
 	}
 	return nil
 }
 
-func (b *bench) measure(ctx context.Context, r row, p peer, into *cell) (err error) {
+// turn is one repeat of one line of a row, for each peer.
+func (b *bench) turn(ctx context.Context, r row, s size, repeat int) error {
+	for _, peer := range b.of(r) {
+		c := cell{Row: r.name, Size: s.name, Peer: peer.name, Repeat: repeat}
+		b.progress.begin(c, b.repeatsOf(r))
+		if err := b.measure(ctx, s, peer, &c); err != nil {
+			return fmt.Errorf("%s: %w", c, err)
+		}
+		b.cells = append(b.cells, c)
+		b.progress.end(c, r.metric)
+	}
+	return nil
+}
+
+func (b *bench) measure(ctx context.Context, s size, p peer, into *cell) (err error) {
+	if s.nodes > 0 {
+		p.nodes = s.nodes
+	}
 	c, err := newCluster(ctx, p, b.binaries[p.pkg], b.tmp)
 	if err != nil {
 		return err
@@ -150,7 +173,7 @@ func (b *bench) measure(ctx context.Context, r row, p peer, into *cell) (err err
 	n := c.nodes[0]
 	line := strings.Join(append([]string{filepath.Base(c.binary)}, p.args(c, n)...), " ")
 	b.commands[p.name] = strings.ReplaceAll(line, c.dir, "DIR")
-	m, failed, err := r.run(ctx, b, c)
+	m, failed, err := s.run(ctx, b, c)
 	if err != nil && failed.first != nil {
 		return fmt.Errorf("%w; before that %v", err, failed)
 	}

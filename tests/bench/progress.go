@@ -95,5 +95,5 @@ func (p *progress) line() string {
 		each := time.Since(p.start) / time.Duration(p.done)
 		left = fmt.Sprintf(", about %v left", (each * time.Duration(p.total-p.done)).Round(time.Second))
 	}
-	return fmt.Sprintf("[%d of %d%s] %s %s, repeat %d of %d", p.done, p.total, left, p.cell.Row, p.cell.Peer, p.cell.Repeat, p.of)
+	return fmt.Sprintf("[%d of %d%s] %s of %d", p.done, p.total, left, p.cell, p.of)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type reportedPeer struct {
 	Command string `json:"command"`
 }
 
-// reportedRow is a row of the table for each of its peers.
+// reportedRow is a table: a line for each size, if there are several, and each peer.
 type reportedRow struct {
 	Name   string         `json:"name"`
 	About  string         `json:"about"`
@@ -45,6 +46,7 @@ type reportedRow struct {
 }
 
 type reportedCell struct {
+	Size    string            `json:"size,omitempty"`
 	Peer    string            `json:"peer"`
 	Metrics map[string]spread `json:"metrics"`
 	// Ratio is dbdb's metric to this peer's, repeat by repeat.
@@ -73,35 +75,45 @@ func (b *bench) report() report {
 func summarize(r row, peers []peer, cells []cell, keys int) reportedRow {
 	about := strings.NewReplacer("KEYS", number(float64(keys)), "TENTH", number(float64(keys/lateShare))).Replace(r.about)
 	rr := reportedRow{Name: r.name, About: about, Metric: r.metric}
-	for _, p := range peers {
-		rc := reportedCell{Peer: p.name, Metrics: map[string]spread{}}
-		for _, metric := range columns {
-			var all []float64
-			for _, v := range values(cells, r.name, p.name, metric) {
-				all = append(all, v)
+	for _, s := range r.sizesOf(keys) {
+		for _, p := range peers {
+			if rc := summarizeLine(r, s.name, p.name, cells); len(rc.Metrics) > 0 {
+				rr.Peers = append(rr.Peers, rc)
 			}
-			if len(all) > 0 {
-				rc.Metrics[metric] = spreadOf(all)
-			}
-		}
-		for _, c := range cells {
-			if c.Row == r.name && c.Peer == p.name {
-				rc.Error += c.Errors
-				for _, n := range c.Wrong {
-					rc.Wrong += n
-				}
-			}
-		}
-		if q := ratios(values(cells, r.name, "dbdb", r.metric), values(cells, r.name, p.name, r.metric)); p.name != "dbdb" && len(q) > 0 {
-			s := spreadOf(q)
-			rc.Ratio = &s
-		}
-		if len(rc.Metrics) > 0 {
-			rr.Peers = append(rr.Peers, rc)
 		}
 	}
 	return rr
 }
+
+func summarizeLine(r row, size, peer string, cells []cell) reportedCell {
+	rc := reportedCell{Size: size, Peer: peer, Metrics: map[string]spread{}}
+	for _, metric := range columns {
+		var all []float64
+		for _, v := range values(cells, r.name, size, peer, metric) {
+			all = append(all, v)
+		}
+		if len(all) > 0 {
+			rc.Metrics[metric] = spreadOf(all)
+		}
+	}
+	for _, c := range cells {
+		if c.Row == r.name && c.Size == size && c.Peer == peer {
+			rc.Error += c.Errors
+			for _, n := range c.Wrong {
+				rc.Wrong += n
+			}
+		}
+	}
+	ours, theirs := values(cells, r.name, size, "dbdb", r.metric), values(cells, r.name, size, peer, r.metric)
+	if q := ratios(ours, theirs); peer != "dbdb" && len(q) > 0 {
+		s := spreadOf(q)
+		rc.Ratio = &s
+	}
+	return rc
+}
+
+// label is what stands before the line: only dbdb has sizes.
+func (c reportedCell) label() string { return cmp.Or(c.Size, c.Peer) }
 
 // wrong is an error if an answer was wrong, or was missing where none should: then the
 // figures beside it mean nothing.
@@ -109,7 +121,7 @@ func (r report) wrong() error {
 	var all []error
 	for _, c := range r.Cells {
 		if c.Errors > 0 || len(c.Wrong) > 0 {
-			all = append(all, fmt.Errorf("%s of %s, repeat %d: %d errors, wrong answers: %v: %s", c.Row, c.Peer, c.Repeat, c.Errors, c.Wrong, c.First))
+			all = append(all, fmt.Errorf("%s: %d errors, wrong answers: %v: %s", c, c.Errors, c.Wrong, c.First))
 		}
 	}
 	return errors.Join(all...)
@@ -173,17 +185,23 @@ func (row reportedRow) write(w io.Writer) {
 	for _, metric := range shown {
 		fmt.Fprintf(t, "%s\t", metric)
 	}
-	fmt.Fprintf(t, "dbdb to it\twrong\terrors\n")
+	compared := slices.ContainsFunc(row.Peers, func(c reportedCell) bool { return c.Ratio != nil })
+	if compared {
+		fmt.Fprint(t, "dbdb to it\t")
+	}
+	fmt.Fprintf(t, "wrong\terrors\n")
 	for _, c := range row.Peers {
-		fmt.Fprintf(t, "%s\t", c.Peer)
+		fmt.Fprintf(t, "%s\t", c.label())
 		for _, metric := range shown {
 			fmt.Fprintf(t, "%s\t", c.Metrics[metric])
 		}
-		ratio := "–"
-		if c.Ratio != nil {
-			ratio = c.Ratio.String()
+		switch {
+		case c.Ratio != nil:
+			fmt.Fprintf(t, "%s\t", c.Ratio)
+		case compared:
+			fmt.Fprint(t, "–\t")
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\n", ratio, c.Wrong, c.Error)
+		fmt.Fprintf(t, "%d\t%d\n", c.Wrong, c.Error)
 	}
 	_ = t.Flush()
 }

@@ -15,7 +15,28 @@ type row struct {
 	peers  []string // who can do it
 	// repeats is how often at least; some things vary more than others.
 	repeats int
-	run     func(ctx context.Context, b *bench, c *cluster) (metrics, failures, error)
+	run     measurement
+	// sizes are there, instead of run, if the row has a line for each of several.
+	sizes func(keys int) []size
+}
+
+// measurement is what is done with fresh servers.
+type measurement func(ctx context.Context, b *bench, c *cluster) (metrics, failures, error)
+
+// size is one line of a row that shows how costs grow.
+type size struct {
+	name  string
+	nodes int // if not as many as the peer has
+	run   measurement
+}
+
+// sizesOf are the lines of a row: a single one without a name, if there is nothing to tell
+// apart.
+func (r row) sizesOf(keys int) []size {
+	if r.sizes == nil {
+		return []size{{run: r.run}}
+	}
+	return r.sizes(keys)
 }
 
 // metrics are what was measured in one cell, by name.
@@ -24,6 +45,7 @@ type metrics map[string]float64
 // The metrics.
 const (
 	rate         = "ops/s"
+	throughput   = "MB/s"
 	p50          = "p50 ms"
 	p99          = "p99 ms"
 	p999         = "p99.9 ms"
@@ -46,6 +68,8 @@ const (
 
 // columns are the metrics in the order of the table.
 var columns = []string{
+	of(set, rate), of(set, throughput), of(set, p50), of(set, p99), of(set, serverCPU), of(set, diskPerOp),
+	of(get, rate), of(get, throughput), of(get, p50), of(get, p99), of(get, serverCPU),
 	rate, p50, p99, p999, serverCPU, loadCPU, rss, peakRSS, flushesPerOp, diskPerOp,
 	gap, checked, fillRate, restart, join, during, otherwise, slowdown, writing,
 }
@@ -86,23 +110,25 @@ func loadRows(name, about string, o operation, clients []int, peers ...string) (
 }
 
 func rowNames() (names []string) {
-	for _, r := range rows {
+	for _, r := range slices.Concat(rows, scaleRows) {
 		names = append(names, r.name)
 	}
-	return names
+	return append(names, "all", "scale")
 }
 
-// pickRows finds rows by name, in the order in which they were asked for; "all" is all.
+// pickRows finds rows by name, in the order in which they were asked for. "all" are those
+// that compare, "scale" those of dbdb alone.
 func pickRows(list string) (picked []row, err error) {
-	if list == "all" {
-		return rows, nil
+	groups := map[string][]row{"all": rows, "scale": scaleRows}
+	for _, r := range slices.Concat(rows, scaleRows) {
+		groups[r.name] = []row{r}
 	}
 	for name := range strings.SplitSeq(list, ",") {
-		k := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
-		if k < 0 {
+		named, ok := groups[name]
+		if !ok {
 			return nil, fmt.Errorf("no row %q; there are %s", name, strings.Join(rowNames(), ", "))
 		}
-		picked = append(picked, rows[k])
+		picked = append(picked, named...)
 	}
 	return picked, nil
 }

@@ -24,9 +24,21 @@ func steadyLoad(ctx context.Context, b *bench, c *cluster, o operation, n int) (
 			return nil, failed, err
 		}
 	}
-	clients, err := c.dial(leader.http, n+1, requestTimeout) // the last one is the slow writer
+	m, more, err := b.steady(ctx, c, leader, ks, o, n)
+	failed.merge(more)
 	if err != nil {
 		return nil, failed, err
+	}
+	more, err = b.readBack(ctx, ks, c.peer, leader.http)
+	failed.merge(more)
+	return m, failed, err
+}
+
+// steady runs the clients, and beside readers the slow writer.
+func (b *bench) steady(ctx context.Context, c *cluster, leader *node, ks *keys, o operation, n int) (metrics, failures, error) {
+	clients, err := c.dial(leader.http, n+1, requestTimeout) // the last one is the slow writer
+	if err != nil {
+		return nil, failures{}, err
 	}
 	defer closeAll(clients)
 	l := startLoad(ctx, o.work(ks, clients[:n]))
@@ -36,8 +48,7 @@ func steadyLoad(ctx context.Context, b *bench, c *cluster, o operation, n int) (
 		writer = startLoad(ctx, []func() error{slowWriter(ctx, ks, clients[n])})
 	}
 	m, from, to, err := b.window(ctx, c, l)
-	samples, more := l.stop()
-	failed.merge(more)
+	samples, failed := l.stop()
 	if writer != nil {
 		_, more := writer.stop()
 		failed.merge(more)
@@ -46,9 +57,7 @@ func steadyLoad(ctx context.Context, b *bench, c *cluster, o operation, n int) (
 		return nil, failed, err
 	}
 	m.add(within(samples, from, to), to-from)
-	more, err = b.readBack(ctx, ks, c.peer, leader.http)
-	failed.merge(more)
-	return m, failed, err
+	return m, failed, nil
 }
 
 // window lets a load run warm and then measures what the servers use. The metrics are

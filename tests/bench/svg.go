@@ -52,7 +52,7 @@ func (row reportedRow) draw(w io.Writer, y int) int {
 	for _, c := range row.Peers {
 		s := c.Metrics[row.Metric]
 		middle := y + barHeight/2
-		fmt.Fprintf(w, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", nameWidth-8, y+textDrop, escape.Replace(c.Peer))
+		fmt.Fprintf(w, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", nameWidth-8, y+textDrop, escape.Replace(c.label()))
 		fmt.Fprintf(w, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", nameWidth, y, s.Median*scale, barHeight, colours[c.Peer])
 		fmt.Fprintf(w, "<path d=\"M%.1f %d H%.1f\" stroke=\"black\"/>\n", nameWidth+s.Min*scale, middle, nameWidth+s.Max*scale)
 		fmt.Fprintf(w, "<text x=\"%.1f\" y=\"%d\">%s</text>\n", nameWidth+s.Max*scale+6, y+textDrop, escape.Replace(s.String()))

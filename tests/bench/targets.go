@@ -90,14 +90,14 @@ type judgement struct {
 // judge compares all targets with what was measured. What was not measured is left out.
 func judge(cells []cell) (all []judgement) {
 	for _, t := range targets {
-		ours := values(cells, t.row, "dbdb", t.metric)
+		ours := values(cells, t.row, "", "dbdb", t.metric)
 		var r []float64
 		if t.peer == "" {
 			for _, v := range ours {
 				r = append(r, v)
 			}
 		} else {
-			r = ratios(ours, values(cells, t.row, t.peer, t.metric))
+			r = ratios(ours, values(cells, t.row, "", t.peer, t.metric))
 		}
 		if len(r) == 0 {
 			continue

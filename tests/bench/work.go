@@ -42,6 +42,11 @@ const (
 	getStale
 )
 
+func (o operation) String() string { return [...]string{"set", "get", "stale get"}[o] }
+
+// of names a metric of one operation, where a line has those of several.
+func of(o operation, metric string) string { return o.String() + " " + metric }
+
 // work returns what each client does. A set goes to any key of the client's own.
 func (o operation) work(ks *keys, clients []client) (work []func() error) {
 	for w, c := range clients {
