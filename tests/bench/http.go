@@ -151,19 +151,27 @@ func (c *httpClient) close() {
 // web asks what is not measured.
 var web = &http.Client{Timeout: time.Second}
 
-// httpView is what a server of dbdb's API says of its cluster.
-func httpView(n *node) (view, error) {
+// httpStatus is what a server of dbdb's API says of itself and of its cluster.
+type httpStatus struct {
+	State                    string
+	Ready                    bool
+	LastIndex, SnapshotIndex uint64
+	Members                  []struct{ Role string }
+}
+
+func statusOf(n *node) (st httpStatus, err error) {
 	resp, err := web.Get("http://" + n.http + "/v1/status")
 	if err != nil {
-		return view{}, err
+		return st, err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	var st struct {
-		State, Leader string
-		Ready         bool
-		Members       []struct{ Role string }
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&st); err != nil {
+	return st, json.NewDecoder(resp.Body).Decode(&st)
+}
+
+// httpView is what it says of its cluster alone.
+func httpView(n *node) (view, error) {
+	st, err := statusOf(n)
+	if err != nil {
 		return view{}, err
 	}
 	v := view{leads: st.State == "leader", ready: st.Ready}

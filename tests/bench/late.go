@@ -23,32 +23,38 @@ func joinLate(ctx context.Context, b *bench, c *cluster) (metrics, failures, err
 	if err != nil {
 		return nil, failed, err
 	}
+	took, more, err := b.catchUp(ctx, c, leader, ks)
+	failed.merge(more)
+	return metrics{join: took.Seconds(), checked: float64(len(ks.state))}, failed, err
+}
+
+// catchUp is how long it takes from the start of a fresh server until it has the keys. What
+// it has is judged like any other answer.
+func (b *bench) catchUp(ctx context.Context, c *cluster, leader *node, ks *keys) (took time.Duration, failed failures, err error) {
 	if err := lastWrite(c, leader, ks); err != nil {
-		return nil, failed, err
+		return 0, failed, err
 	}
 	late, err := c.addNode(true)
 	if err != nil {
-		return nil, failed, err
+		return 0, failed, err
 	}
 	b.progress.say("join", nil, 0)
 	begin, err := letIn(ctx, c, leader, late)
 	if err != nil {
-		return nil, failed, err
+		return 0, failed, err
 	}
 	if err := awaitKeys(ctx, c, late, ks); err != nil {
-		return nil, failed, err
+		return 0, failed, err
 	}
-	took := time.Since(begin)
-	// What it has is judged like any other answer.
-	_, more, err := b.bulk(ctx, "read the new one", c.peer, late.http, len(ks.state), func(cl client, k int) error {
+	took = time.Since(begin)
+	_, failed, err = b.bulk(ctx, "read the new one", c.peer, late.http, len(ks.state), func(cl client, k int) error {
 		answer, found, err := cl.get(keyName(k), true)
 		if err != nil {
 			return err
 		}
 		return ks.judge(k, answer, found, ks.atLeast(k), ks.atMost(k))
 	}, true)
-	failed.merge(more)
-	return metrics{join: took.Seconds(), checked: float64(len(ks.state))}, failed, err
+	return took, failed, err
 }
 
 // lastWrite writes to the last key once more: many clients filled the keys, so the last one

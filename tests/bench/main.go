@@ -3,13 +3,13 @@
 //
 //	make bench                               all rows; about an hour
 //	make bench ROWS=set64,get64              some
-//	make bench ROWS=scale                    dbdb alone, by keys, values and nodes
+//	make bench ROWS=scale                    dbdb alone, by keys, values, nodes and history
 //	go run . -rows set64 -peers dbdb,etcd -repeats 1 -seconds 2
 //
 // Reading order: row.go (what is measured), peers.go (of whom), bench.go (the order),
 // cluster.go and node.go (processes), keys.go (how answers are judged), http.go and etcd.go
 // (clients), load.go and work.go (the closed loop); then a file for each kind of row:
-// steady.go, kill.go, many.go, late.go, snapshot.go, scale.go; and targets.go,
+// steady.go, kill.go, many.go, late.go, snapshot.go, scale.go, history.go; and targets.go,
 // report.go, svg.go.
 // The peers that are programs of ours are in peers/.
 package main

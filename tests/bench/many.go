@@ -34,15 +34,7 @@ func restartMany(ctx context.Context, b *bench, c *cluster) (metrics, failures, 
 	if m[rss], m[peakRSS], err = c.memory(); err != nil {
 		return nil, failed, err
 	}
-	b.progress.say("kill and start", nil, 0)
-	c.kill()
-	begin := time.Now()
-	for _, n := range c.nodes {
-		if err := n.start(c); err != nil {
-			return nil, failed, err
-		}
-	}
-	if m[restart], err = firstWrite(ctx, c, begin); err != nil {
+	if m[restart], err = b.killAll(ctx, c); err != nil {
 		return nil, failed, err
 	}
 	if leader, err = c.leader(ctx); err != nil {
@@ -52,6 +44,20 @@ func restartMany(ctx context.Context, b *bench, c *cluster) (metrics, failures, 
 	failed.merge(more)
 	m[checked] = float64(b.keys)
 	return m, failed, err
+}
+
+// killAll kills all servers, starts them again, and measures how long they take to
+// acknowledge a write.
+func (b *bench) killAll(ctx context.Context, c *cluster) (seconds float64, err error) {
+	b.progress.say("kill and start", nil, 0)
+	c.kill()
+	begin := time.Now()
+	for _, n := range c.nodes {
+		if err := n.start(c); err != nil {
+			return 0, err
+		}
+	}
+	return firstWrite(ctx, c, begin)
 }
 
 // firstWrite measures from begin until some server acknowledges a write.

@@ -58,6 +58,9 @@ const (
 	gap          = "gap ms"
 	checked      = "writes read back"
 	fillRate     = "fill/s"
+	replay       = "entries after the snapshot"
+	logFiles     = "log MiB"
+	snapFile     = "snapshot MiB"
 	restart      = "restart s"
 	join         = "join s"
 	during       = "p99.9 ms in snapshot"
@@ -71,7 +74,7 @@ var columns = []string{
 	of(set, rate), of(set, throughput), of(set, p50), of(set, p99), of(set, serverCPU), of(set, diskPerOp),
 	of(get, rate), of(get, throughput), of(get, p50), of(get, p99), of(get, serverCPU),
 	rate, p50, p99, p999, serverCPU, loadCPU, rss, peakRSS, flushesPerOp, diskPerOp,
-	gap, checked, fillRate, restart, join, during, otherwise, slowdown, writing,
+	gap, checked, fillRate, replay, logFiles, snapFile, restart, join, during, otherwise, slowdown, writing,
 }
 
 var rows = slices.Concat(

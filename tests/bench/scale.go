@@ -16,6 +16,9 @@ var scaleRows = []row{{
 }, {
 	name: "scale-nodes", about: "sets and gets by the number of nodes: 100 bytes, 10,000 keys, 64 clients",
 	metric: of(set, rate), peers: []string{"dbdb"}, sizes: byNodes,
+}, {
+	name: "scale-log", about: "kill -9 of all servers until they serve again, and a fresh one that catches up, by the keys that were written",
+	metric: restart, peers: []string{"dbdb"}, sizes: byHistory,
 }}
 
 const (

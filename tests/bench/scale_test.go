@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -72,4 +74,16 @@ func TestMetricsOfTwoOperationsStandSideBySide(t *testing.T) {
 	for name := range both {
 		assert.Contains(t, columns, name)
 	}
+}
+
+func TestTheSizeOfADirectoryIsThatOfAllItsFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, bytes := range map[string]int{"a": 1 << 20, "b": 1 << 19} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), make([]byte, bytes), 0o600))
+	}
+	sum, err := mebibytes(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 1.5, sum)
+	_, err = mebibytes(filepath.Join(dir, "missing"))
+	assert.Error(t, err)
 }
