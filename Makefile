@@ -44,7 +44,7 @@ mutants: ## Break each rule on purpose and see that a test notices; FULL=1: by e
 mutant: ## M=figure-8 as an exercise: the shortest counterexample that chance finds, drawn in lanes
 	go run ./tests/mutants -page $(or $(M),$(error say which one: make mutant M=figure-8))
 
-bench: ## Measure dbdb beside etcd and hashicorp/raft: ROWS=set64,get64, FLAGS='-repeats 1 -seconds 2'
+bench: ## Measure dbdb beside etcd and hashicorp/raft: ROWS=set64,get64, FLAGS='-repeats 1 -seconds 2'; ROWS=scale: dbdb alone, as it grows
 	cd tests/bench && go run . -rows $(ROWS) $(FLAGS)
 
 # Old and new take turns: a machine that gets slower meanwhile does so for both.
