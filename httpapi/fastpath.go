@@ -58,7 +58,7 @@ func (f *front) accept() {
 		case <-f.done:
 			return
 		}
-		if t, ok := err.(net.Error); !ok || !t.Temporary() { //nolint:staticcheck // as net/http asks
+		if t, ok := err.(interface{ Temporary() bool }); !ok || !t.Temporary() {
 			return
 		}
 	}
