@@ -30,7 +30,8 @@ import (
 //     and what a command says is in them: commandTakesEffect
 //  12. The configuration in use is the last in the log: configurationInUse; committed ones
 //     differ by one server: configurationCommitted; changes wait: mayChange, caughtUpSince;
-//     the quorums of leaders meet: quorumsMeet; members may campaign: memberIsNotSilenced
+//     the quorums of leaders meet: quorumsMeet; members may campaign: memberIsNotSilenced; a
+//     leader that is removed leaves when that is committed: leavesWhenCommitted, removedLeaderIsGone
 //  13. What leaves is durable: the functions whose names end in Leaves or Leave
 //  14. No stale read: clients.serve, and all of the history: clients.checkHistory
 //  15. Everybody is answered, once, and truly: clients.answer, wasCommitted, command.mayBe,

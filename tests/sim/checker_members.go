@@ -62,6 +62,15 @@ func (c *checker) mayChange(n *node, e raft.Entry, conf raft.Configuration) {
 	c.caughtUpSince(n, e, conf)
 }
 
+// leavesWhenCommitted: a leader steps down for want of a vote when the configuration that
+// takes it is committed, and not earlier (thesis §4.2.2): nobody else may have it, the next
+// leader undoes it, and the leader that is to be removed gives up again.
+func (c *checker) leavesWhenCommitted(n *node, conf, commit raft.Index) {
+	if conf > commit {
+		violate("A removed leader waits for the commit", "n%d steps down for the configuration at %d; it has committed %d", n.place+1, conf, commit)
+	}
+}
+
 // removedLeaderIsGone: after a Flush nobody leads who knows that a committed configuration
 // has no vote for it, and who has none in a later one either (thesis §4.2.2), once it has
 // committed an entry of its own term. A server that was just elected may know less than it

@@ -159,6 +159,8 @@ func (n *node) traced(e raft.Event) {
 		n.w.tookSnapshot(n)
 	case raft.RuleCaughtUp:
 		n.w.promotes(n, e.Peer)
+	case raft.RuleRemovedLeader:
+		n.w.check.leavesWhenCommitted(n, e.Index, n.replica.Raft().Status().CommitIndex)
 	}
 }
 

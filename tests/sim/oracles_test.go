@@ -151,6 +151,12 @@ func TestALeaderThatWasRemovedAndStaysIsSeen(t *testing.T) {
 	assert.Empty(t, broken(func() { w.check.removedLeaderIsGone(n) }), "elected, and nothing of its own term is committed")
 }
 
+func TestALeaderThatLeavesBeforeItsRemovalIsCommittedIsSeen(t *testing.T) {
+	w, n := committedWorld()
+	assert.Empty(t, broken(func() { w.check.leavesWhenCommitted(n, 2, 2) }))
+	assert.Equal(t, "A removed leader waits for the commit", broken(func() { w.check.leavesWhenCommitted(n, 3, 2) }))
+}
+
 func TestARemovedServerThatCampaignsIsSeen(t *testing.T) {
 	w, n := committedWorld()
 	quiet := func(state raft.State, at raft.Index) func() {
