@@ -8,8 +8,8 @@
 // Reading order: backend.go (what this package needs from a node), errors.go (the
 // table of all errors), server.go, host.go, apply.go, get.go, forward.go; join.go,
 // members.go and transfer.go, the changes of the cluster; status.go, catchup.go,
-// ready.go; then decode.go and encode.go, the JSON of the two hot paths, and fastpath.go,
-// fastparse.go and fastwriter.go, their way past net/http.
+// ready.go; then decode.go and encode.go, the JSON of the two hot paths, and front.go,
+// fastpath.go, fastparse.go and fastwriter.go, their way past net/http.
 //
 // Three statuses carry the meaning that a client's retry depends on: 200, it is
 // done; 503 and 429, it is definitely not done; 504, nobody can say.
