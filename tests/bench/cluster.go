@@ -68,8 +68,8 @@ func (c *cluster) awaitService(ctx context.Context, voters int) error {
 	for _, n := range c.nodes {
 		last := error(nil)
 		err := poll(ctx, 5*time.Millisecond, func() (done bool, err error) {
-			if !n.running() {
-				return false, fmt.Errorf("%s of %s ended: %s", n.name, c.name, n.lastWords())
+			if err := c.hasEnded(); err != nil {
+				return false, err // the others would wait for it
 			}
 			var v view
 			v, last = c.view(n)
@@ -77,6 +77,16 @@ func (c *cluster) awaitService(ctx context.Context, voters int) error {
 		})
 		if err != nil {
 			return fmt.Errorf("%s of %s does not serve: %w", n.name, c.name, errors.Join(err, last))
+		}
+	}
+	return nil
+}
+
+// hasEnded tells of a server that ended by itself.
+func (c *cluster) hasEnded() error {
+	for _, n := range c.nodes {
+		if n.cmd != nil && !n.running() {
+			return fmt.Errorf("%s of %s ended: %s", n.name, c.name, n.lastWords())
 		}
 	}
 	return nil
