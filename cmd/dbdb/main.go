@@ -7,7 +7,7 @@
 // Reading order: run.go (what is asked for), flags.go and options.go (the command
 // line), serve.go (the life of a node), start.go (first start, restart, join),
 // join.go, twin.go, load.go, backend.go (the node behind the HTTP API), address.go,
-// removal.go, monitor.go; then the client: commands.go, client.go, and a file for
+// removal.go, monitor.go, memory.go, slack_linux.go; then the client: commands.go, client.go, and a file for
 // each command; and recover.go, the way out when a majority is lost.
 package main
 
@@ -19,6 +19,9 @@ import (
 )
 
 func main() {
+	if runsNode(os.Args[1:]) {
+		relaxTimers()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)

@@ -41,7 +41,7 @@ func run(ctx context.Context, args, env []string, stdout, stderr io.Writer) int 
 }
 
 func dispatch(ctx context.Context, args []string, env environment, stdout, stderr io.Writer) error {
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+	if !runsNode(args) {
 		return runCommand(ctx, args, env, stdout)
 	}
 	o, err := parseOptions(args, env)
@@ -57,6 +57,9 @@ func dispatch(ctx context.Context, args []string, env environment, stdout, stder
 	}
 	return serve(ctx, o, newLogger(stderr, o))
 }
+
+// runsNode says whether a command line is that of a node, not of a client.
+func runsNode(args []string) bool { return len(args) == 0 || strings.HasPrefix(args[0], "-") }
 
 // version says which build this is. Without a version control system there is only
 // the Go version to tell.
