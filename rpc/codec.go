@@ -29,7 +29,7 @@ func (c *clientCodec) WriteRequest(r *netrpc.Request, body any) error {
 	out, err := endFrame(c.out, start)
 	c.out = out
 	if err != nil {
-		c.conn.peer.giveBack(c.conn, call, err)
+		c.conn.peer.refused(c.conn, call, err)
 	}
 	return err
 }
@@ -78,8 +78,7 @@ func (c *clientCodec) ReadResponseBody(body any) error {
 	} else if err := c.decode(call); err != nil {
 		return c.conn.readerEnds(err)
 	}
-	c.conn.peer.heardFrom(c.conn)
-	c.conn.peer.giveBack(c.conn, call, told)
+	c.conn.peer.replied(c.conn, call, told)
 	return nil
 }
 

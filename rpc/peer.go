@@ -220,23 +220,28 @@ func (p *peer) watch() {
 	}
 }
 
-// heardFrom notes that a connection brought a reply.
-func (p *peer) heardFrom(conn *clientConn) {
+// replied ends a call with its reply, or with what the server said instead of one. If the
+// deadline was faster, there is nobody to tell.
+func (p *peer) replied(conn *clientConn, c call, told error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	conn.answered = true
 	p.silences, p.failures, p.lastErr, p.nextDial = 0, 0, nil, time.Time{}
 	p.sayUp()
-}
-
-// giveBack ends a call that net/rpc holds no longer: its reply is there, or err says why none
-// will be. If the deadline was faster, there is nobody to tell.
-func (p *peer) giveBack(conn *clientConn, c call, err error) {
-	p.mu.Lock()
 	conn.holds--
+	mine := p.remove(c)
 	if len(p.queue) > 0 {
 		p.signal() // it may have waited for this place
 	}
+	p.mu.Unlock()
+	if mine {
+		c.finish(told)
+	}
+}
+
+// refused ends a call that cannot be sent.
+func (p *peer) refused(conn *clientConn, c call, err error) {
+	p.mu.Lock()
+	conn.holds--
 	p.mu.Unlock()
 	p.finish(c, err)
 }
@@ -245,16 +250,7 @@ func (p *peer) giveBack(conn *clientConn, c call, err error) {
 func (p *peer) connectionEnded(conn *clientConn) {
 	p.mu.Lock()
 	conn.ended = true
-	var lost []call
-	for _, c := range p.open {
-		if c.state().sentOn == conn {
-			lost = append(lost, c)
-		}
-	}
-	slices.SortFunc(lost, byArrival)
-	for _, c := range lost {
-		p.remove(c)
-	}
+	lost := p.removeAll(func(c call) bool { return c.state().sentOn == conn })
 	p.signal() // there is room again
 	p.mu.Unlock()
 	for _, c := range lost {
@@ -265,14 +261,25 @@ func (p *peer) connectionEnded(conn *clientConn) {
 // finishAll ends all calls when the peer is closed; enqueue takes no more.
 func (p *peer) finishAll(err error) {
 	p.mu.Lock()
-	open := slices.Clone(p.open)
-	slices.SortFunc(open, byArrival)
-	for _, c := range open {
-		p.remove(c)
-	}
+	open := p.removeAll(func(call) bool { return true })
 	p.queue = nil
 	p.mu.Unlock()
 	for _, c := range open {
 		c.finish(err)
 	}
+}
+
+// removeAll takes calls out of the open ones, oldest first. The caller holds mu, and then
+// finishes them.
+func (p *peer) removeAll(which func(call) bool) (removed []call) {
+	for _, c := range p.open {
+		if which(c) {
+			removed = append(removed, c)
+		}
+	}
+	slices.SortFunc(removed, byArrival)
+	for _, c := range removed {
+		p.remove(c)
+	}
+	return removed
 }
