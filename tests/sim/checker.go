@@ -14,7 +14,8 @@ import (
 // checker.go looks at one server's step, checker_log.go at logs and commitment,
 // checker_disk.go at what is durable and at what leaves, checker_snapshot.go at snapshots
 // and states, checker_members.go at who belongs to the cluster and who leads it,
-// checker_again.go at who was removed and is added again.
+// checker_again.go at who was removed and is added again, checker_waiters.go at who waits for
+// what.
 //
 //  1. Election Safety: elected, electedByQuorum
 //  2. Leader Append-Only: forget

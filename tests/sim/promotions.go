@@ -97,14 +97,9 @@ func (w *world) burn(n *node) {
 		return
 	}
 	w.marks.hit(markBurnt)
-	w.note(decayed, n, 6, 0, 0, 0)
+	w.note(decayed, n, 7, 0, 0, 0)
 	n.crash(edgeAny)
 	w.decays++
 	n.damaged = n.disk.Files()
 	n.isLost()
-}
-
-// connect lets two servers hear each other again.
-func (w *world) connect(a, b *node) {
-	w.network.cut[a.place][b.place], w.network.cut[b.place][a.place] = false, false
 }

@@ -181,8 +181,8 @@ func (w *world) cutOff(leader *node) {
 func (w *world) cutOffFor(leader *node, time int64) {
 	w.isolate(leader)
 	w.whileItBurns(time, func() {
-		for k := range w.nodes {
-			w.network.cut[leader.place][k], w.network.cut[k][leader.place] = false, false
+		for _, n := range w.nodes {
+			w.connect(leader, n)
 		}
 	})
 }
@@ -194,6 +194,11 @@ func (w *world) isolate(n *node) {
 	for k := range w.nodes {
 		w.network.cut[n.place][k], w.network.cut[k][n.place] = true, true
 	}
+}
+
+// connect lets two servers hear each other again.
+func (w *world) connect(a, b *node) {
+	w.network.cut[a.place][b.place], w.network.cut[b.place][a.place] = false, false
 }
 
 // deposeReader cuts a leader off in one direction: the others hear nothing and elect
