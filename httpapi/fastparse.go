@@ -106,14 +106,7 @@ func isPrintable(text []byte) bool {
 	return true
 }
 
-func isQuery(text []byte) bool {
-	for _, c := range text {
-		if c <= ' ' || c > '~' || c == '#' {
-			return false
-		}
-	}
-	return true
-}
+func isQuery(text []byte) bool { return isPrintable(text) && !bytes.ContainsAny(text, " #") }
 
 func isPlainHost(host []byte) bool {
 	for _, c := range host {

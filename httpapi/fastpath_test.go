@@ -41,10 +41,14 @@ func pipeServer(t *testing.T, s *Server) (client net.Conn, left *int) {
 	return near, left
 }
 
-// ask sends a request and returns the status line of its answer.
-func ask(t *testing.T, conn net.Conn, in *bufio.Reader, request string) string {
+func write(t *testing.T, conn net.Conn, request string) {
 	_, err := io.WriteString(conn, request)
 	require.NoError(t, err)
+}
+
+// ask sends a request and returns the status line of its answer.
+func ask(t *testing.T, conn net.Conn, in *bufio.Reader, request string) string {
+	write(t, conn, request)
 	head, _ := rawAnswer(t, in)
 	return head[:strings.Index(head, "\r\n")]
 }
@@ -72,8 +76,7 @@ func TestARequestThatArrivesInPiecesIsLeftToTheServerThatCountsItsTime(t *testin
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := leaderServer(t)
 				conn, left := pipeServer(t, s)
-				_, err := io.WriteString(conn, whole[:cut])
-				require.NoError(t, err)
+				write(t, conn, whole[:cut])
 				assert.Equal(t, "HTTP/1.1 200 OK", ask(t, conn, bufio.NewReader(conn), whole[cut:]))
 				assert.Equal(t, 1, *left)
 			})
@@ -121,10 +124,9 @@ func TestAnAnswerThatNobodyTakesEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := leaderServer(t)
 		conn, _ := pipeServer(t, s)
-		_, err := io.WriteString(conn, plainGet)
-		require.NoError(t, err)
+		write(t, conn, plainGet)
 		time.Sleep(TransferTimeout + 2*deadlineSlack)
-		_, err = conn.Read(make([]byte, 1))
+		_, err := conn.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, io.EOF)
 	})
 }
@@ -150,8 +152,7 @@ func TestAClientThatHangsUpIsNoticedWhileItsRequestWaits(t *testing.T) {
 		s, f := leaderServer(t)
 		_, gone := waiting(f)
 		conn, _ := pipeServer(t, s)
-		_, err := io.WriteString(conn, plainSet)
-		require.NoError(t, err)
+		write(t, conn, plainSet)
 		time.Sleep(time.Second)
 		assert.False(t, *gone)
 		conn.Close()
@@ -165,8 +166,7 @@ func TestTheNextRequestMayComeWhileOneWaits(t *testing.T) {
 		s, f := leaderServer(t)
 		release, gone := waiting(f)
 		conn, left := pipeServer(t, s)
-		_, err := io.WriteString(conn, plainSet)
-		require.NoError(t, err)
+		write(t, conn, plainSet)
 		time.Sleep(time.Second)
 		go func() { _, _ = io.WriteString(conn, plainGet) }()
 		time.Sleep(time.Second)
@@ -186,8 +186,7 @@ func TestAShutdownFinishesWhatIsUnderWayAndHangsUpOnTheIdle(t *testing.T) {
 		s, f := leaderServer(t)
 		release, _ := waiting(f)
 		conn, _ := pipeServer(t, s)
-		_, err := io.WriteString(conn, plainSet)
-		require.NoError(t, err)
+		write(t, conn, plainSet)
 		synctest.Wait()
 		ended := make(chan error, 1)
 		go func() { ended <- s.Shutdown(context.Background()) }()
@@ -198,7 +197,7 @@ func TestAShutdownFinishesWhatIsUnderWayAndHangsUpOnTheIdle(t *testing.T) {
 		head, _ := rawAnswer(t, in)
 		assert.Contains(t, head, "HTTP/1.1 200 OK")
 		assert.Contains(t, head, "Connection: close")
-		_, err = in.ReadByte()
+		_, err := in.ReadByte()
 		assert.ErrorIs(t, err, io.EOF)
 		assert.NoError(t, <-ended)
 	})
@@ -220,8 +219,7 @@ func TestAShutdownCutsOffWhatDoesNotEnd(t *testing.T) {
 		s, f := leaderServer(t)
 		_, gone := waiting(f)
 		conn, _ := pipeServer(t, s)
-		_, err := io.WriteString(conn, plainSet)
-		require.NoError(t, err)
+		write(t, conn, plainSet)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

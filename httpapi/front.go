@@ -14,7 +14,6 @@ type front struct {
 	left   chan net.Conn
 	errs   chan error
 	done   chan struct{} // closed by Close
-	once   sync.Once
 
 	mu    sync.Mutex
 	conns map[*fastConn]struct{}
@@ -86,19 +85,18 @@ func (f *front) stopping() bool {
 // Close ends the listener and the connections that wait for a request. Those that have one
 // end after its answer.
 func (f *front) Close() error {
-	var err error
-	f.once.Do(func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		close(f.done)
-		err = f.Listener.Close()
-		for c := range f.conns {
-			if c.busy.CompareAndSwap(idle, ended) {
-				c.conn.Close()
-			}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopping() {
+		return nil
+	}
+	close(f.done)
+	for c := range f.conns {
+		if c.busy.CompareAndSwap(idle, ended) {
+			c.conn.Close()
 		}
-	})
-	return err
+	}
+	return f.Listener.Close()
 }
 
 // wait returns when no connection is on the fast path any more. When ctx ends first, those
