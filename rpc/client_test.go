@@ -452,3 +452,11 @@ func TestEveryCallEndsExactlyOnceWhileConnectionsBreak(t *testing.T) {
 	}
 	assert.Greater(t, succeeded.Load(), int32(calls/10))
 }
+
+// Else a call that comes between the end of a connection and the news of it would wait for
+// its deadline.
+func TestAConnectionThatHasEndedTakesNoCalls(t *testing.T) {
+	c := newClient(t, "127.0.0.1:1", patient)
+	conn := &clientConn{peer: c.peer(n2), err: errHangUp, ended: true}
+	assert.ErrorIs(t, conn.peer.dispatch(nil, conn), errHangUp)
+}

@@ -446,3 +446,17 @@ func TestAShortageOfFileDescriptorsDoesNotMakeTheServerDeaf(t *testing.T) {
 		n.connect(t).greet(n1)
 	})
 }
+
+// What was answered counts no more: else a long transfer would end in the middle.
+func TestMuchMayCrossAConnectionIfItIsAnswered(t *testing.T) {
+	l := listenTCP(t)
+	serve(t, l, answering{})
+	c := newClient(t, l.Addr().String(), patient)
+	ended := make(chan error, 1)
+	chunk := raft.InstallSnapshotArgs{Term: 1, LeaderID: n1, LastIncludedIndex: 1, LastIncludedTerm: 1, Data: make([]byte, raft.MaxChunkBytes), Size: 1 << 40}
+	for range maxHeldBytes/raft.MaxChunkBytes + 2 {
+		c.InstallSnapshot(n2, chunk, func(_ raft.InstallSnapshotReply, err error) { ended <- err })
+		require.NoError(t, <-ended)
+		chunk.Offset += raft.MaxChunkBytes
+	}
+}
