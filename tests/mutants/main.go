@@ -3,7 +3,8 @@
 //
 //	go run ./tests/mutants                 all of them, and a table at the end
 //	go run ./tests/mutants figure-8        one, with what a failure looks like
-//	go run ./tests/mutants -full figure-8  also the engines after the first that noticed
+//	go run ./tests/mutants -full figure-8  also the engines after the first that noticed, and
+//	                                       how many each engine killed
 //	go run ./tests/mutants -engine schedules,simulator,exploration
 //	                                       only these: what chance and search find alone
 //	go run ./tests/mutants -page figure-8  as an exercise: a counterexample, found by chance
@@ -71,7 +72,7 @@ func run(names []string, only string, full bool, budget time.Duration) error {
 	defer os.RemoveAll(sound.dir)
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "mutant\tkilled by\twhat failed\tseed\tCPU")
-	failed := 0
+	failed, each := 0, tally{}
 	for k, m := range mutants {
 		fmt.Printf("[%d of %d] %s: %s\n", k+1, len(mutants), m.name, m.how)
 		if len(names) > 0 {
@@ -82,6 +83,7 @@ func run(names []string, only string, full bool, budget time.Duration) error {
 			fmt.Printf("    FAILED: %v\n", err)
 			fmt.Fprintf(table, "%s\tFAILED\t\t\t\n", m.name)
 		}
+		each.add(verdicts)
 		if err != nil || !tell(table, m, verdicts, len(names) > 0) {
 			failed++
 		}
@@ -94,6 +96,9 @@ func run(names []string, only string, full bool, budget time.Duration) error {
 		return err
 	}
 	fmt.Printf("\n%d of %d mutants were killed\n", len(mutants)-failed, len(mutants))
+	if full {
+		fmt.Println(&each)
+	}
 	if failed > 0 {
 		return fmt.Errorf("%d survived or could not be tried", failed)
 	}

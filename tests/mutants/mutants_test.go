@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -176,4 +177,22 @@ func TestASurvivorIsToldAndCounted(t *testing.T) {
 	assert.True(t, tell(table, mutant{name: "c-d"}, []verdict{quiet, {engine: "simulator", what: "Liveness", seed: "7", cpu: time.Second}}, false))
 	require.NoError(t, table.Flush())
 	assert.Equal(t, "a-b SURVIVED             2.0 s\nc-d simulator Liveness 7 2.0 s\n", b.String())
+}
+
+func TestEachEngineIsCountedForItself(t *testing.T) {
+	var each tally
+	died := func(names ...string) (verdicts []verdict) {
+		for _, e := range engines {
+			verdicts = append(verdicts, verdict{engine: e.name})
+			if slices.Contains(names, e.name) {
+				verdicts[len(verdicts)-1].what = "it broke"
+			}
+		}
+		return verdicts
+	}
+	each.add(died("scripts", "simulator", "exploration"))
+	each.add(died("scripts", "unit tests"))
+	each.add(died("exploration"))
+	each.add(nil) // its patch did not compile
+	assert.Equal(t, "each engine for itself, of 4: scripts 2, schedules 0, unit tests 1, simulator 1, exploration 2, specification 0; simulator or exploration: 2 (50 %)", each.String())
 }
