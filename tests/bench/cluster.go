@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -50,7 +51,7 @@ func (c *cluster) addNode(late bool) (*node, error) {
 	n := &node{name: fmt.Sprintf("node%d", len(c.nodes)+1), late: late}
 	n.dir, n.logFile = filepath.Join(c.dir, n.name), filepath.Join(c.dir, n.name+".log")
 	for _, addr := range []*string{&n.raft, &n.http} {
-		l, err := net.Listen("tcp", "localhost:0")
+		l, err := listenAnywhere()
 		if err != nil {
 			return nil, err
 		}
@@ -59,6 +60,20 @@ func (c *cluster) addNode(late bool) (*node, error) {
 	}
 	c.nodes = append(c.nodes, n)
 	return n, os.MkdirAll(n.dir, 0o755)
+}
+
+// listenAnywhere finds a free port. The system would choose one that it may give to an
+// outgoing connection as well, before the server has started or while it is dead. So this one
+// is below those, of Linux and of macOS.
+func listenAnywhere() (l net.Listener, err error) {
+	const lowest, ephemeral, tries = 16384, 32768, 1000
+	for range tries {
+		l, err = net.Listen("tcp", fmt.Sprintf("localhost:%d", lowest+rand.IntN(ephemeral-lowest)))
+		if err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 // awaitService waits until all servers that run are ready, and know of so many voters.

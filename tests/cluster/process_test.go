@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -82,15 +83,22 @@ func (b *lockedBuffer) String() string {
 	return b.Buffer.String()
 }
 
-// freePorts finds ports that nobody listens on.
+// freePorts finds ports that nobody listens on. The system would choose one that it may give
+// to an outgoing connection as well, while the server that it belongs to is dead: that one
+// could not start again. So they are below those, of Linux and of macOS.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
+	const lowest, ephemeral = 16384, 32768
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "localhost:0")
-		require.NoError(t, err)
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	for tries := 0; len(ports) < n; tries++ {
+		require.Less(t, tries, 1000, "no ports are free")
+		port := lowest + rand.IntN(ephemeral-lowest)
+		l, err := net.Listen("tcp", fmt.Sprintf("localhost:%d", port))
+		if err != nil {
+			continue
+		}
+		defer func() { _ = l.Close() }() // only now, so that no two are the same
+		ports = append(ports, port)
 	}
 	return ports
 }
