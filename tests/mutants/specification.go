@@ -40,11 +40,11 @@ func rejectedScript(o outcome) verdict {
 	return v
 }
 
-// rejectedWorld looks for a seed that the specification rejects, with half of the budget: what a
-// page of text does not show it, chance hardly will.
+// rejectedWorld looks for a seed that the specification rejects, with an eighth of the budget:
+// what no page of text shows it, chance hardly will.
 func (b *bench) rejectedWorld(used time.Duration) (verdict, error) {
 	v := verdict{cpu: used}
-	for from, seeds := 1, firstCampaign; v.cpu < used+b.budget/2; {
+	for from, seeds := 1, firstCampaign; v.cpu < used+b.budget/8; {
 		o, err := b.test("tests/sim", "-test.run=^TestSim$", "-spec", fmt.Sprint("-from=", from), fmt.Sprint("-seeds=", seeds), "-failures=1")
 		if err != nil {
 			return v, err
