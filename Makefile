@@ -39,7 +39,7 @@ explore: ## Visit all states within bounds, of the real core, with live progress
 	go test ./tests/explore -run TestExplore -count=1 -timeout 0 -level=$(LEVEL) -v
 
 mutants: ## Break each rule on purpose and see that a test notices; FULL=1: by every engine; M=figure-8: only that one
-	go run ./tests/mutants $(if $(FULL),-full -cpu 10m,$(if $(filter 1,$(words $(M))),-page)) $(M)
+	go run ./tests/mutants $(if $(FULL),-full -cpu 5m,$(if $(filter 1,$(words $(M))),-page)) $(M)
 
 mutant: ## M=figure-8 as an exercise: the shortest counterexample that chance finds, drawn in lanes
 	go run ./tests/mutants -page $(or $(M),$(error say which one: make mutant M=figure-8))
