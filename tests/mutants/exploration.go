@@ -10,18 +10,9 @@ import (
 	"dbdb/tests/explore"
 )
 
-// exploration visits all states within bounds, level after level, until the budget is used
-// up. On one core, a level's share of time is CPU time. A patch outside of the core shows when
-// paths are played on a stage, which is slow: few levels end there, so all of them get a
-// share, or those of membership and snapshots would never have their turn.
+// exploration visits all states within bounds, level after level, until the budget is used up.
 func exploration(b *bench) (verdict, error) {
-	v := verdict{}
-	args := []string{"-test.run=^TestExplore$", "-workers=1"}
-	if slices.Equal(b.packages(), []string{"raft"}) {
-		args = append(args, fmt.Sprint("-budget=", b.budget/8))
-	} else {
-		args = append(args, "-stage", fmt.Sprint("-budget=", b.budget/time.Duration(2*len(explore.Levels))))
-	}
+	v, args := verdict{}, explorerArgs(b.packages(), b.budget)
 	for _, l := range explore.Levels {
 		if v.cpu >= b.budget {
 			break
@@ -35,6 +26,18 @@ func exploration(b *bench) (verdict, error) {
 		}
 	}
 	return v, nil
+}
+
+// explorerArgs is how a level is explored. On one core, its share of time is CPU time. A patch
+// outside of the core shows when paths are played on a stage, which is slow: few levels end
+// there, so all of them get a share, or those of membership and snapshots would never have
+// their turn.
+func explorerArgs(packages []string, budget time.Duration) []string {
+	args, share := []string{"-test.run=^TestExplore$", "-workers=1"}, budget/8
+	if !slices.Equal(packages, []string{"raft"}) {
+		args, share = append(args, "-stage"), budget/time.Duration(2*len(explore.Levels))
+	}
+	return append(args, fmt.Sprint("-budget=", share))
 }
 
 // brokenLevel is how the explorer tells which promise was broken, in which level, and how many
